@@ -1,0 +1,1 @@
+"""C-accelerated graphene-sqlalchemy."""
