@@ -6,6 +6,16 @@
  */
 #include "module.h"
 
+#include "batch.h"
+#include "group.h"
+
+int
+module_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec)
+{
+    *slot = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    return *slot == NULL ? -1 : PyModule_AddType(module, *slot);
+}
+
 static int
 import_attribute(PyObject **slot, const char *module_name, const char *attribute)
 {
@@ -35,7 +45,10 @@ core_exec(PyObject *module)
     }
     STATE_IMPORTS(X)
 #undef X
-    return 0;
+    if (PyModule_AddFunctions(module, group_methods) < 0) {
+        return -1;
+    }
+    return batch_add_types(module, state);
 }
 
 static int
@@ -96,6 +109,8 @@ struct PyModuleDef core_module = {
     .m_clear = core_clear,
     .m_free = core_free,
 };
+
+PyMODINIT_FUNC PyInit__core(void);
 
 PyMODINIT_FUNC
 PyInit__core(void)

@@ -12,14 +12,17 @@
 
 /* Attribute and keyword names that are looked up at run time, interned. */
 #define STATE_NAMES(X)                                                                            \
-    X(__dict__)
+    X(__await__) X(callables) X(done) X(expired) X(graphene_sqlalchemy_c_queue) X(identity_token)  \
+    X(info) X(key) X(load_many) X(load_many_async) X(load_options) X(miss) X(modified)             \
+    X(needs_await) X(object) X(open) X(serves) X(session) X(wake)
 
 /* Python objects of other packages: X(slot, module, attribute). */
 #define STATE_IMPORTS(X)                                                                          \
-    X(import_module, "importlib", "import_module")
+    X(instance_state, "sqlalchemy.orm.attributes", "instance_state")                               \
+    X(set_committed_value, "sqlalchemy.orm.attributes", "set_committed_value")
 
 /* Heap types of this extension, in the order in which they are made. */
-#define STATE_TYPES(X)
+#define STATE_TYPES(X) X(Batch) X(BatchSlot) X(BatchResolver)
 
 typedef struct {
 #define X(name) PyObject *str_##name; /* owned, interned */
@@ -34,6 +37,9 @@ typedef struct {
 } module_state;
 
 extern struct PyModuleDef core_module;
+
+/* Make a heap type of `spec`, keep it in the state's `*slot` and add it to the module. */
+int module_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec);
 
 /* The state of the module that made `type`, a heap type that no class can derive from. */
 static inline module_state *

@@ -1,0 +1,246 @@
+"""Loading one relationship for many parents: one statement for each session, options and chunk.
+
+Everything here runs once per level of a query; the loops over parents and rows are in src/group.c.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from sqlalchemy.exc import SAWarning
+from sqlalchemy.ext.asyncio import async_session
+from sqlalchemy.orm import RelationshipProperty, Session
+from sqlalchemy.orm.attributes import InstrumentedAttribute, instance_state
+
+from . import _core
+from ._sqlalchemy import carried_options
+from .statements import NotBatchable, RelationshipStatements, Route
+
+
+class RelationshipLoader:
+    """Loads one relationship, as the mapper describes it, for any number of parents.
+
+    :param relationship: the relationship of the mapper that declares or inherits it.
+
+    A loaded relationship becomes the attribute of its parent by ``set_committed_value``, as if the
+    ORM had loaded it. Parents that the ORM alone can answer for (transient, pending or detached
+    ones, those with a loader option for the relationship, relationships that cannot be batched)
+    have their attribute read instead, one by one, with the ORM's own answer or error.
+    """
+
+    def __init__(self, relationship: RelationshipProperty[Any]) -> None:
+        self.relationship = relationship
+        self.key: str = relationship.key
+        self.parent_class: type = relationship.parent.class_
+        self._statements: RelationshipStatements | None
+        self.reason: str | None = None
+        """Why the relationship cannot be batched; None when it can."""
+        try:
+            self._statements = RelationshipStatements(relationship)
+        except NotBatchable as reason:
+            self._statements = None
+            self.reason = str(reason)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.relationship}>"
+
+    def __str__(self) -> str:
+        return str(self.relationship)
+
+    def serves(self, cls: type) -> bool:
+        """Whether instances of a class have this relationship, and their dict may be read first.
+
+        A concrete subclass has a relationship of its own under the name; it is served too, by that
+        one's loader. Dynamic and write-only attributes keep other things in the instance dict.
+        """
+        if not issubclass(cls, self.parent_class):
+            return False
+        attribute = getattr(cls, self.key, None)
+        return (
+            isinstance(attribute, InstrumentedAttribute)
+            and isinstance(attribute.property, RelationshipProperty)
+            and attribute.property.lazy not in ("dynamic", "write_only")
+        )
+
+    def needs_await(self, parent: object) -> bool:
+        """Whether the parent lives in an AsyncSession, so that only a coroutine may load for it."""
+        return instance_state(parent).async_session is not None
+
+    def load(self, parents: list[Any], limit: int | None = None) -> dict[int, Any]:
+        """Load the relationship for every parent that lacks it, together.
+
+        :param parents: instances of the parent class, of any sessions. Those of an AsyncSession
+            only inside its ``run_sync``.
+        :param limit: None, or the most keys to load for. With a limit the parents after the first
+            are a guess: those that would need a statement of their own are left as they are.
+        :return: ``{id(parent): answer}`` for the parents whose answer is not their attribute by
+            now: an exception, or what the ORM returned. One failing statement fails every parent
+            that it was to serve.
+        """
+        answers: dict[int, Any] = {}
+        groups, rest = _core.group_parents(parents, self.key)
+        for (session, options), members in groups.items():
+            rest += self._load_group(session, options, members, answers, limit)
+        if limit is not None:
+            rest = [parent for parent in rest if parent is parents[0]]
+        for parent in rest:
+            try:
+                answers[id(parent)] = getattr(parent, self.key)
+            except Exception as error:
+                answers[id(parent)] = error
+        return answers
+
+    def load_many(self, parents: list[Any]) -> list[Any]:
+        """The relationship of every parent, loaded together where they lack it.
+
+        :param parents: as for :meth:`load`.
+        :return: a list aligned with ``parents``; an entry that failed is its exception.
+        """
+        return _core.read_results(parents, self.key, self.load(parents))
+
+    async def load_many_async(self, parents: list[Any]) -> list[Any]:
+        """The same as :meth:`load_many` for parents that live in AsyncSessions.
+
+        Their sessions are taken one after the other, each by its own ``run_sync``.
+        """
+        by_session: dict[Any, list[Any]] = {}
+        groups, rest = _core.group_parents(parents, self.key)
+        for (session, _), members in groups.items():
+            by_session.setdefault(async_session(session), []).extend(members)
+        for parent in rest:
+            by_session.setdefault(instance_state(parent).async_session, []).append(parent)
+        answers: dict[int, Any] = {}
+        for session, members in by_session.items():
+            if session is None:
+                results = self.load_many(members)
+            else:
+                results = await session.run_sync(lambda _, members=members: self.load_many(members))
+            answers.update(zip(map(id, members), results, strict=True))
+        return _core.read_results(parents, self.key, answers)
+
+    # -- one session, one set of options --
+
+    def _load_group(
+        self,
+        session: Session,
+        options: tuple[Any, ...],
+        parents: list[Any],
+        answers: dict[int, Any],
+        limit: int | None,
+    ) -> list[Any]:
+        """Load for parents of one session and one set of options; returns those that are left."""
+        carried = carried_options(options, self.relationship)
+        if self._statements is None or carried is None:
+            return parents
+        load = _GroupLoad(self.relationship, self._statements, session, carried, limit)
+        try:
+            return load.run(parents)
+        except Exception as error:
+            answers.update((id(each), error) for each in parents if self.key not in vars(each))
+            return []
+
+
+class _GroupLoad:
+    """One load for parents of one session that carry the same options."""
+
+    def __init__(
+        self,
+        relationship: RelationshipProperty[Any],
+        statements: RelationshipStatements,
+        session: Session,
+        carried: tuple[Any, ...],
+        limit: int | None,
+    ) -> None:
+        self._relationship = relationship
+        self._key: str = relationship.key
+        self._uselist = bool(relationship.uselist)
+        self._statements = statements
+        self._session = session
+        self._dialect = session.get_bind(relationship.mapper).dialect
+        self._carried = carried
+        self._limit = -1 if limit is None else limit
+        self._left: list[Any] = []
+        """Parents that only their attribute can answer for, by what was learnt on the way."""
+
+    def run(self, parents: list[Any]) -> list[Any]:
+        """Load for the parents; returns those whose attribute is to be read instead."""
+        route = self._statements.route(self._dialect)
+        if self._statements.by_identity:
+            parents = self._take_from_identity_map(parents)
+        if route is None:
+            return [*self._left, *parents]
+        self._load(route, parents)
+        return self._left
+
+    def _take_from_identity_map(self, parents: list[Any]) -> list[Any]:
+        """Settle what needs no statement, as a lazy load looks into the identity map first.
+
+        A target that is expired there is left to the attribute, which refreshes it. Returns the
+        parents that need a row.
+        """
+        target = self._relationship.mapper
+        names = self._statements.local_names
+        by_key, empty, odd = _core.collect_keys(parents, names, -1)
+        _core.assign_value(empty, self._key, None)
+        self._left += odd
+        self._left += _core.assign_identities(
+            by_key,
+            self._session.identity_map.get,
+            target.identity_key_from_primary_key,
+            target.class_,
+            self._key,
+            len(names) > 1,
+        )
+        return [parent for members in by_key.values() for parent in members]
+
+    def _load(self, route: Route, parents: list[Any]) -> None:
+        if route.through_parent:
+            # The join compares what the database holds, which a pending change is not yet.
+            dirty = self._session.dirty
+            self._left += [parent for parent in parents if parent in dirty]
+            parents = [parent for parent in parents if parent not in dirty]
+        by_key, empty, odd = _core.collect_keys(parents, route.names, self._limit)
+        _core.assign_value(empty, self._key, [] if self._uselist else None)
+        self._left += odd
+        statement = route.statement.options(*self._carried) if self._carried else route.statement
+        for chunk in _chunks(by_key, route.chunk):
+            rows = self._session.execute(statement, {"keys": list(chunk)}).unique().all()
+            children, stray = _core.match_rows(rows, chunk, len(route.names))
+            if stray:
+                self._load_exactly(route, [each for members in chunk.values() for each in members])
+            else:
+                self._assign(chunk, children)
+
+    def _load_exactly(self, route: Route, parents: list[Any]) -> None:
+        """The database found equal what Python does not: join the parent, or read the attribute."""
+        exact = None
+        if not route.through_parent:
+            exact = self._statements.route(self._dialect, through_parent=True)
+        if exact is None:
+            self._left += parents
+        else:
+            self._load(exact, parents)
+
+    def _assign(self, by_key: dict[Any, list[Any]], children: dict[Any, list[Any]]) -> None:
+        surplus = _core.assign_children(by_key, children, self._key, self._uselist)
+        for _ in range(surplus):
+            # The words of sqlalchemy.orm.strategies.LazyLoader.
+            warnings.warn(
+                "Multiple rows returned with uselist=False for lazily-loaded attribute "
+                f"'{self._relationship}' ",
+                SAWarning,
+                stacklevel=2,
+            )
+
+
+def _chunks(by_key: dict[Any, list[Any]], size: int | None) -> Iterator[dict[Any, list[Any]]]:
+    if size is None or len(by_key) <= size:
+        if by_key:
+            yield by_key
+        return
+    items = iter(by_key.items())
+    while chunk := dict(islice(items, size)):
+        yield chunk

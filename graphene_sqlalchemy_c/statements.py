@@ -1,0 +1,296 @@
+"""The SELECT that loads one relationship for many parents, by public SQLAlchemy API only.
+
+A relationship has up to two routes, each a statement of rows ``(child, key column, ...)``:
+
+*direct*
+    The key is what the foreign key refers to, and is compared with the child's (or the secondary
+    table's) own column: ``SELECT child.*, child.parent_id FROM child WHERE child.parent_id IN``.
+    Rows find their parents by Python equality of two different columns' values, so the direct
+    route is taken only where equal in the database means equal in Python.
+
+*through the parent*
+    The key is the parent's primary key, the parent's table is joined under an alias:
+    ``SELECT child.*, parent_1.id FROM child, parent AS parent_1 WHERE <primaryjoin> AND
+    parent_1.id IN``. For case-insensitive collations, type decorators and any primaryjoin that
+    compares more than columns.
+
+What fits neither is left to the attribute: the mapper is the only authority.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Select, Table, any_, bindparam, select, tuple_
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.orm import Mapper, RelationshipProperty
+from sqlalchemy.sql import operators, visitors
+from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ClauseElement
+from sqlalchemy.sql.selectable import SelectBase
+from sqlalchemy.types import (
+    TEXT,
+    VARCHAR,
+    Boolean,
+    Date,
+    DateTime,
+    Integer,
+    String,
+    Text,
+    TypeEngine,
+    Unicode,
+    UnicodeText,
+    Uuid,
+)
+
+KEYS_PER_STATEMENT = 500
+"""Keys of one statement where they are sent one by one (an expanding IN), for one key column.
+
+SQLAlchemy's own ``selectinload`` uses the same number. Where the dialect has array parameters
+(PostgreSQL) one statement takes any number of keys.
+"""
+
+_ROW_VALUES = frozenset({"sqlite", "postgresql", "mysql", "mariadb", "oracle"})
+_EXACT_STRINGS = frozenset({"sqlite", "postgresql"})
+_EXACT_STRING_TYPES = frozenset({String, Text, Unicode, UnicodeText, VARCHAR, TEXT})
+_LOADABLE = frozenset(
+    {"select", "selectin", "joined", "subquery", "immediate", "raise", "raise_on_sql", True, False}
+)
+
+
+class NotBatchable(Exception):
+    """The relationship is one that only the ORM itself can load; the message says why."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """A statement and how to call it: ``session.execute(statement, {"keys": [key, ...]})``."""
+
+    statement: Select[Any]
+    names: tuple[str, ...]
+    """The parent's attributes that make up a key."""
+    chunk: int | None
+    """At most this many keys a call; None for any number."""
+    through_parent: bool
+
+
+class RelationshipStatements:
+    """What a mapper says of one relationship, and the statements that follow from it.
+
+    :param relationship: a configured relationship of a mapper.
+    :raises NotBatchable: when only the attribute itself can load it, on any database.
+    """
+
+    def __init__(self, relationship: RelationshipProperty[Any]) -> None:
+        self._relationship = relationship
+        self._parent: Mapper[Any] = relationship.parent
+        self._target: Mapper[Any] = relationship.mapper
+        self._routes: dict[tuple[str, bool], Route | None] = {}
+        self._pairs: list[tuple[Column[Any], Column[Any]]] = []
+        self._criteria: list[ColumnElement[bool]] = []
+        self._parent_criteria: list[ColumnElement[bool]] = []
+        if relationship.lazy not in _LOADABLE:
+            raise NotBatchable(f"lazy={relationship.lazy!r}")
+        if relationship.entity.is_aliased_class:
+            raise NotBatchable("the target is an aliased class")
+        self._read_primaryjoin()
+        if relationship.secondary is not None:
+            self._read_secondaryjoin()
+        self.local_names = tuple(_attribute(self._parent, local) for local, _ in self._pairs)
+        """The parent's attributes that the relationship starts from."""
+        self.by_identity = self._is_by_identity()
+        """Whether they are the target's primary key, in its order: LazyLoader's ``use_get``."""
+
+    def route(self, dialect: Dialect, through_parent: bool = False) -> Route | None:
+        """The route to take on a database, made once and kept.
+
+        :param dialect: of the engine that will execute the statement.
+        :param through_parent: take this route even where the direct one is believed exact.
+        :return: None where the relationship cannot be batched on this database.
+        """
+        key = (dialect.name, through_parent or not self._is_exact(dialect.name))
+        if key not in self._routes:
+            try:
+                make = self._through_parent if key[1] else self._direct
+                self._routes[key] = make(dialect.name)
+            except NotBatchable:
+                self._routes[key] = None
+        return self._routes[key]
+
+    # -- what the mapper says --
+
+    def _read_primaryjoin(self) -> None:
+        shared = set(self._parent.tables) & set(self._target.tables)
+        for clause in _conjuncts(self._relationship.primaryjoin):
+            pair = self._as_pair(clause)
+            tables = _tables(clause)
+            if pair is not None:
+                self._pairs.append(pair)
+            elif tables & shared:
+                raise NotBatchable("a join condition on a table that parent and child share")
+            elif tables.isdisjoint(self._parent.tables):
+                self._criteria.append(clause)
+            else:
+                self._parent_criteria.append(clause)
+
+    def _read_secondaryjoin(self) -> None:
+        own = set(self._parent.tables) | set(self._target.tables)
+        if any(column.table in own for column in self._relationship.secondary.c):
+            raise NotBatchable("the secondary contains the table of the parent or the child")
+        clause = self._relationship.secondaryjoin
+        if _tables(clause).isdisjoint(set(self._parent.tables) - set(self._target.tables)):
+            self._criteria.append(clause)
+        else:
+            self._parent_criteria.append(clause)
+
+    def _as_pair(self, clause: ClauseElement) -> tuple[Column[Any], Column[Any]] | None:
+        """(local, remote) when the clause is the plain equality of such a pair."""
+        if not isinstance(clause, BinaryExpression) or clause.operator is not operators.eq:
+            return None
+        left, right = clause.left, clause.right
+        if not isinstance(left, Column) or not isinstance(right, Column):
+            return None
+        for local, remote in self._relationship.local_remote_pairs or ():
+            if (left.shares_lineage(local) and right.shares_lineage(remote)) or (
+                right.shares_lineage(local) and left.shares_lineage(remote)
+            ):
+                return local, remote
+        return None
+
+    def _is_by_identity(self) -> bool:
+        relationship = self._relationship
+        if (
+            relationship.uselist
+            or relationship.secondary is not None
+            or self._criteria
+            or self._parent_criteria
+        ):
+            return False
+        wanted = [_attribute(self._target, column) for column in self._target.primary_key]
+        found = {_attribute(self._target, remote): pair for pair in self._pairs for remote in pair[1:]}
+        if len(self._pairs) != len(wanted) or set(found) != set(wanted):
+            return False
+        self._pairs = [found[name] for name in wanted]
+        self.local_names = tuple(_attribute(self._parent, local) for local, _ in self._pairs)
+        return True
+
+    # -- the routes --
+
+    def _is_exact(self, dialect: str) -> bool:
+        """Whether the direct route exists, and equal in the database means equal in Python."""
+        return (
+            bool(self._pairs)
+            and not self._parent_criteria
+            and all(_equal_types(local.type, remote.type, dialect) for local, remote in self._pairs)
+        )
+
+    def _direct(self, dialect: str) -> Route:
+        columns = [self._child_column(remote) for _, remote in self._pairs]
+        return self._make(dialect, self.local_names, columns, self._criteria, False)
+
+    def _through_parent(self, dialect: str) -> Route:
+        columns = {local for local, _ in self._pairs}
+        for clause in self._parent_criteria:
+            columns |= {c for c in _columns(clause) if c.table in self._parent.tables}
+        tables = {column.table for column in columns}
+        table = tables.pop() if len(tables) == 1 else None
+        if not isinstance(table, Table) or not len(table.primary_key):
+            raise NotBatchable("the parent's columns are not of one table with a primary key")
+        alias = table.alias()
+
+        def replace(element: Any, **_: Any) -> Any:
+            if isinstance(element, Column) and element.table is table:
+                return alias.c[element.key]
+            return None
+
+        criteria = [
+            alias.c[local.key] == self._child_column(remote) for local, remote in self._pairs
+        ]
+        criteria += [
+            visitors.replacement_traverse(clause, {}, replace) for clause in self._parent_criteria
+        ]
+        keys = list(table.primary_key)
+        names = tuple(_attribute(self._parent, column) for column in keys)
+        columns_ = [alias.c[column.key] for column in keys]
+        return self._make(dialect, names, columns_, [*criteria, *self._criteria], True)
+
+    def _child_column(self, column: Column[Any]) -> ColumnElement[Any]:
+        """The column as the ORM adapts it to the child's selectable, where it is mapped."""
+        if self._relationship.secondary is None:
+            return getattr(self._target.class_, _attribute(self._target, column))  # type: ignore[no-any-return]
+        return column
+
+    def _make(
+        self,
+        dialect: str,
+        names: tuple[str, ...],
+        columns: list[Any],
+        criteria: list[Any],
+        through_parent: bool,
+    ) -> Route:
+        relationship = self._relationship
+        statement = select(self._target.class_, *columns)
+        if relationship.secondary is not None:
+            statement = statement.select_from(self._target.class_, relationship.secondary)
+        chunk: int | None = KEYS_PER_STATEMENT // len(columns)
+        if len(columns) > 1:
+            if dialect not in _ROW_VALUES:
+                raise NotBatchable("composite keys need row values")
+            wanted = tuple_(*columns).in_(bindparam("keys", expanding=True))
+        elif dialect == "postgresql" and isinstance(columns[0].type, (Integer, String)):
+            array = postgresql.ARRAY(columns[0].type)
+            wanted = columns[0] == any_(bindparam("keys", type_=array))
+            chunk = None
+        else:
+            wanted = columns[0].in_(bindparam("keys", expanding=True))
+        statement = statement.where(*criteria, wanted)
+        if relationship.order_by:
+            statement = statement.order_by(*relationship.order_by)
+        return Route(statement, names, chunk, through_parent)
+
+
+def _conjuncts(clause: ColumnElement[bool]) -> Iterator[ColumnElement[bool]]:
+    if isinstance(clause, BooleanClauseList) and clause.operator is operators.and_:
+        for part in clause.clauses:
+            yield from _conjuncts(part)
+    else:
+        yield clause
+
+
+def _columns(clause: ClauseElement) -> set[Column[Any]]:
+    return {element for element in visitors.iterate(clause) if isinstance(element, Column)}
+
+
+def _tables(clause: ClauseElement) -> set[Any]:
+    if any(isinstance(element, SelectBase) for element in visitors.iterate(clause)):
+        raise NotBatchable("a join condition with a subquery")
+    return {column.table for column in _columns(clause)}
+
+
+def _attribute(mapper: Mapper[Any], column: Column[Any]) -> str:
+    """The name of the mapped attribute that holds a column.
+
+    :raises NotBatchable: when the column is not mapped.
+    """
+    try:
+        return mapper.get_property_by_column(column).key
+    except InvalidRequestError as error:
+        raise NotBatchable(str(error)) from error
+
+
+def _equal_types(local: TypeEngine[Any], remote: TypeEngine[Any], dialect: str) -> bool:
+    """Whether two columns that are equal on this database hold equal Python values."""
+    for exact in (Integer, Uuid, Date, DateTime, Boolean):
+        if isinstance(local, exact) and isinstance(remote, exact):
+            return _uuid_shape(local) == _uuid_shape(remote)
+    return dialect in _EXACT_STRINGS and all(
+        type(type_) in _EXACT_STRING_TYPES and type_.collation is None  # type: ignore[attr-defined]
+        for type_ in (local, remote)
+    )
+
+
+def _uuid_shape(type_: TypeEngine[Any]) -> Any:
+    return getattr(type_, "as_uuid", None)

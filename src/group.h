@@ -1,0 +1,16 @@
+/* Parents into groups and keys, rows back onto parents: see group.c. */
+#ifndef GSC_GROUP_H
+#define GSC_GROUP_H
+
+#include "module.h"
+
+extern PyMethodDef group_methods[];
+
+/* The `__dict__` of an instance. New reference; NULL with AttributeError where it has none. */
+static inline PyObject *
+group_instance_dict(PyObject *instance)
+{
+    return PyObject_GenericGetDict(instance, NULL);
+}
+
+#endif
