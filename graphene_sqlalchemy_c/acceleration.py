@@ -17,7 +17,7 @@ from sqlalchemy.orm import RelationshipProperty
 
 from . import _upstream
 from ._core import BatchResolver
-from .batching import loader_for
+from .batching import batch_resolver
 from .connections import ConnectionResolver, batch_connection_resolver
 
 
@@ -119,7 +119,7 @@ def exchanged(resolver: Any, relationship: RelationshipProperty[Any], batching: 
     if isinstance(resolver, partial) and _is_connection_resolver(resolver.func):
         return _exchanged_connection(resolver, relationship, batching)
     if _is_stock(resolver) and (batching or _upstream.is_batch_resolver(resolver)):
-        return BatchResolver(loader_for(relationship), resolver)
+        return batch_resolver(relationship, resolver)
     return resolver
 
 
@@ -131,7 +131,7 @@ def _exchanged_connection(
     batching = batching or issubclass(field_class, _upstream.BatchSQLAlchemyConnectionField)
     if not batching or not _is_stock(parent_resolver):
         return resolver
-    batch = BatchResolver(loader_for(relationship), parent_resolver)
+    batch = batch_resolver(relationship, parent_resolver)
     return ConnectionResolver(batch, field_class, connection_type, model)
 
 

@@ -18,12 +18,13 @@ process.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from graphql import GraphQLResolveInfo, OperationType
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstanceState, RelationshipProperty, Session
+from sqlalchemy.orm import InstanceState, Query, RelationshipProperty, Session
 from sqlalchemy.orm.attributes import instance_state
 
 from ._core import Batch, BatchResolver, BatchSlot, living_siblings, loaded_children, sibling_states
@@ -79,9 +80,33 @@ def get_batch_resolver(relationship_prop: RelationshipProperty[Any]) -> BatchRes
     Stands in for ``graphene_sqlalchemy.batching.get_batch_resolver``.
     """
     key = relationship_prop.key
-    return BatchResolver(
-        loader_for(relationship_prop), lambda root, _info, **_: getattr(root, key, None)
-    )
+    return batch_resolver(relationship_prop, lambda root, _info, **_: getattr(root, key, None))
+
+
+def batch_resolver(
+    relationship: RelationshipProperty[Any], stock: Callable[..., Any]
+) -> BatchResolver:
+    """A resolver that stands in for the one that graphene would use.
+
+    :param relationship: what the field shows.
+    :param stock: the resolver it replaces; it still serves roots that are not instances of the
+        relationship's parent.
+    """
+    loader = loader_for(relationship)
+    if relationship.lazy == "dynamic":
+        return BatchResolver(loader, partial(_resolve_dynamic, loader, stock))
+    return BatchResolver(loader, stock)
+
+
+def _resolve_dynamic(
+    loader: BatchLoader, stock: Callable[..., Any], root: Any, info: GraphQLResolveInfo, **args: Any
+) -> Any:
+    """A dynamic relationship is a query; under an AsyncSession it has to be run to be read."""
+    if isinstance(root, loader.parent_class) and loader.needs_await(root) and _can_await(info):
+        state = instance_state(root)
+        if state.session is not None and state.async_session is not None:
+            return _SessionQueue.of(state.session, state.async_session).join(loader, root)
+    return stock(root, info, **args)
 
 
 class _Probe:
@@ -192,6 +217,11 @@ class _Operation:
         return pool
 
 
+def _run_query(value: Any) -> Any:
+    """What a dynamic relationship holds, in the place of its query."""
+    return value.all() if isinstance(value, Query) else value
+
+
 # -- later: one batch for each tick --
 
 
@@ -267,7 +297,9 @@ class _SessionQueue:
         outcome: BaseException | None = None
         results: list[Any] = []
         try:
-            results = await self._async_session.run_sync(lambda _: loader.load_many(batch.parents))
+            results = await self._async_session.run_sync(
+                lambda _: [_run_query(each) for each in loader.load_many(batch.parents)]
+            )
         except Exception as error:
             outcome = error
         except BaseException as error:

@@ -1,0 +1,173 @@
+"""Databases for the tests: SQLite always, servers at the URLs that the environment gives.
+
+GSC_POSTGRES_URL and GSC_MARIADB_URL are synchronous SQLAlchemy URLs of a user who may create
+databases. With GSC_REQUIRE_DATABASES=1 a server that is not named is a failure instead of a skip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import URL, Engine, create_engine, event, make_url, text
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
+import graphene_sqlalchemy_c
+
+from . import zoo
+
+SERVERS = {
+    "postgresql": ("GSC_POSTGRES_URL", "postgresql+asyncpg"),
+    "mariadb": ("GSC_MARIADB_URL", "mysql+aiomysql"),
+}
+MODES = ("sync", "async", "asyncsession")
+
+
+@dataclass
+class Database:
+    """A filled database and the statements that were executed on it."""
+
+    name: str
+    url: URL
+    async_url: URL
+    engine: Engine
+
+    @contextmanager
+    def statements(self, engine: Engine | None = None) -> Iterator[list[str]]:
+        """The SQL executed inside the block."""
+        executed: list[str] = []
+
+        def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            executed.append(statement)
+
+        target = engine or self.engine
+        event.listen(target, "before_cursor_execute", note)
+        try:
+            yield executed
+        finally:
+            event.remove(target, "before_cursor_execute", note)
+
+    def run(
+        self, schema: Any, query: str, mode: str = "sync", options: Any = (), **kwargs: Any
+    ) -> tuple[Any, list[str]]:
+        """Execute a query in a fresh session; returns the result and its statements.
+
+        :param mode: "sync", "async" (a Session under execute_async) or "asyncsession".
+        :param options: loader options of the root lists' statements.
+        """
+        if mode == "asyncsession":
+            return asyncio.run(self._run_async_session(schema, query, options, **kwargs))
+        with Session(self.engine) as session, self.statements() as executed:
+            context = {"session": session, "options": options}
+            if mode == "sync":
+                result = schema.execute(query, context_value=context, **kwargs)
+            else:
+                result = asyncio.run(schema.execute_async(query, context_value=context, **kwargs))
+        return result, executed
+
+    async def _run_async_session(
+        self, schema: Any, query: str, options: Any, **kwargs: Any
+    ) -> tuple[Any, list[str]]:
+        engine = create_async_engine(self.async_url, poolclass=NullPool)
+        try:
+            with self.statements(engine.sync_engine) as executed:
+                async with AsyncSession(engine) as session:
+                    context = {"session": session, "options": options}
+                    result = await schema.execute_async(query, context_value=context, **kwargs)
+                    await asyncio.sleep(0)
+                    assert "graphene_sqlalchemy_c_queue" not in session.info
+            return result, executed
+        finally:
+            await engine.dispose()
+
+
+def _server_url(name: str) -> URL:
+    variable = SERVERS[name][0]
+    if variable not in os.environ:
+        if os.environ.get("GSC_REQUIRE_DATABASES") == "1":
+            pytest.fail(f"{variable} is not set, and GSC_REQUIRE_DATABASES=1")
+        pytest.skip(f"{variable} is not set")
+    return make_url(os.environ[variable])
+
+
+@contextmanager
+def _own_database(name: str) -> Iterator[tuple[URL, URL]]:
+    """A new database on a server, dropped at the end."""
+    server = _server_url(name)
+    own = f"gsc_{uuid.uuid4().hex[:12]}"
+    admin = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {own}"))
+    url = server.set(database=own)
+    try:
+        yield url, url.set(drivername=SERVERS[name][1])
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {own}"))
+
+
+@pytest.fixture(scope="session", params=["sqlite", *SERVERS])
+def database(request: Any, tmp_path_factory: Any) -> Iterator[Database]:
+    """The zoo's tables with their data, on each database."""
+    if request.param == "sqlite":
+        path = tmp_path_factory.mktemp("zoo") / "zoo.sqlite"
+        urls = make_url(f"sqlite:///{path}"), make_url(f"sqlite+aiosqlite:///{path}")
+        yield from _filled(request.param, *urls)
+    else:
+        with _own_database(request.param) as urls:
+            yield from _filled(request.param, *urls)
+
+
+def _filled(name: str, url: URL, async_url: URL) -> Iterator[Database]:
+    engine = create_engine(url, poolclass=NullPool)
+    zoo.Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        zoo.fill(session)
+    yield Database(name, url, async_url, engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Any) -> Iterator[Database]:
+    """The zoo on a SQLite file of the test's own, to be changed as it likes."""
+    path = tmp_path / "zoo.sqlite"
+    yield from _filled("sqlite", make_url(f"sqlite:///{path}"), make_url(f"sqlite+aiosqlite:///{path}"))
+
+
+@pytest.fixture(scope="session")
+def stock_list_schema() -> Any:
+    return zoo.build_schema("stock")
+
+
+@pytest.fixture(scope="session")
+def stock_connection_schema() -> Any:
+    return zoo.build_schema("stock", connections=True)
+
+
+@pytest.fixture
+def installed(stock_list_schema: Any, stock_connection_schema: Any) -> Iterator[None]:
+    """install() for the length of a test; the stock schemas are built before."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        graphene_sqlalchemy_c.install()
+    yield
+    graphene_sqlalchemy_c.uninstall()
+
+
+@pytest.fixture(scope="session")
+def list_schema() -> Any:
+    return zoo.build_schema("import")
+
+
+@pytest.fixture(scope="session")
+def connection_schema() -> Any:
+    return zoo.build_schema("import", connections=True)
