@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any, final
 
+COMPILER: str
+
 @final
 class Batch:
     def __new__(cls, make_waiter: Callable[[], Any], cancel: Callable[[], None]) -> Batch: ...

@@ -9,6 +9,12 @@
 #include "batch.h"
 #include "group.h"
 
+#ifdef __VERSION__
+#define GSC_COMPILER __VERSION__
+#else
+#define GSC_COMPILER "unknown"
+#endif
+
 int
 module_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec)
 {
@@ -45,7 +51,8 @@ core_exec(PyObject *module)
     }
     STATE_IMPORTS(X)
 #undef X
-    if (PyModule_AddFunctions(module, group_methods) < 0) {
+    if (PyModule_AddStringConstant(module, "COMPILER", GSC_COMPILER) < 0
+        || PyModule_AddFunctions(module, group_methods) < 0) {
         return -1;
     }
     return batch_add_types(module, state);
