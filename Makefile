@@ -1,0 +1,58 @@
+# Every command sets up what it needs: `make demo` or `make test` on a fresh machine is enough.
+#
+#   make demo | test | bench | lint | clean
+#
+# PYTHON      the interpreter that the environment is made from
+# VENV        where the environment is kept
+# SQLALCHEMY  a release line such as 2.0; the newest that is supported when empty
+# ARGS        more arguments for the command that is run
+#
+# With GSC_POSTGRES_URL or GSC_MARIADB_URL set, `make test` runs the database tests as well.
+
+PYTHON ?= python3
+VENV ?= .venv
+SQLALCHEMY ?=
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --prefer-binary
+LINE := $(if $(SQLALCHEMY),"SQLAlchemy[asyncio]~=$(SQLALCHEMY).0")
+DATABASES := $(if $(GSC_POSTGRES_URL)$(GSC_MARIADB_URL),$(VENV)/databases.stamp)
+SOURCES := setup.py pyproject.toml $(wildcard src/*.c src/*.h)
+
+.PHONY: demo test bench lint clean
+
+demo: $(VENV)/built.stamp $(VENV)/test.stamp
+	$(BIN)/python examples/chinook/demo.py $(ARGS)
+
+test: $(VENV)/built.stamp $(VENV)/test.stamp $(VENV)/bench.stamp $(DATABASES)
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/built.stamp $(VENV)/test.stamp $(VENV)/bench.stamp
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lint: $(VENV)/built.stamp $(VENV)/test.stamp $(VENV)/lint.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/stubtest graphene_sqlalchemy_c._core
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info graphene_sqlalchemy_c/*.so
+	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache .cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/made.stamp:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) "setuptools>=77" wheel
+	touch $@
+
+# The package itself, in place, so that an edited Python file needs no new build.
+$(VENV)/built.stamp: $(VENV)/made.stamp $(SOURCES)
+	$(PIP) --no-build-isolation --editable . $(LINE)
+	touch $@
+
+# An extra of pyproject.toml. The editable install above is repeated by pip, its objects are kept.
+$(VENV)/%.stamp: $(VENV)/made.stamp pyproject.toml | $(VENV)/built.stamp
+	$(PIP) --no-build-isolation --editable ".[$*]" $(LINE)
+	touch $@
