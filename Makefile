@@ -17,21 +17,20 @@ ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --prefer-binary
 LINE := $(if $(SQLALCHEMY),"SQLAlchemy[asyncio]~=$(SQLALCHEMY).0")
-DATABASES := $(if $(GSC_POSTGRES_URL)$(GSC_MARIADB_URL),$(VENV)/databases.stamp)
-SOURCES := setup.py pyproject.toml $(wildcard src/*.c src/*.h)
+DRIVERS := $(if $(GSC_POSTGRES_URL)$(GSC_MARIADB_URL),$(VENV)/databases.stamp)
 
 .PHONY: demo test bench lint clean
 
-demo: $(VENV)/built.stamp $(VENV)/test.stamp
+demo: $(VENV)/ready.stamp
 	$(BIN)/python examples/chinook/demo.py $(ARGS)
 
-test: $(VENV)/built.stamp $(VENV)/test.stamp $(VENV)/bench.stamp $(DATABASES)
+test: $(VENV)/ready.stamp $(DRIVERS)
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(VENV)/built.stamp $(VENV)/test.stamp $(VENV)/bench.stamp
+bench: $(VENV)/ready.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
 
-lint: $(VENV)/built.stamp $(VENV)/test.stamp $(VENV)/lint.stamp
+lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -44,15 +43,15 @@ clean:
 
 $(VENV)/made.stamp:
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) "setuptools>=77" wheel
+	$(PIP) "setuptools>=77"
 	touch $@
 
-# The package itself, in place, so that an edited Python file needs no new build.
-$(VENV)/built.stamp: $(VENV)/made.stamp $(SOURCES)
-	$(PIP) --no-build-isolation --editable . $(LINE)
+# The package is installed in place, so that an edited Python file needs no new build.
+$(VENV)/ready.stamp: $(VENV)/made.stamp setup.py pyproject.toml $(wildcard src/*.c src/*.h)
+	$(PIP) --no-build-isolation --editable ".[test,bench]" $(LINE)
 	touch $@
 
-# An extra of pyproject.toml. The editable install above is repeated by pip, its objects are kept.
-$(VENV)/%.stamp: $(VENV)/made.stamp pyproject.toml | $(VENV)/built.stamp
+# Any other extra of pyproject.toml.
+$(VENV)/%.stamp: $(VENV)/ready.stamp
 	$(PIP) --no-build-isolation --editable ".[$*]" $(LINE)
 	touch $@
