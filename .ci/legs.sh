@@ -68,13 +68,14 @@ leg_databases() {
 
 leg_peers() {
     [[ -d $PEERS ]] || not_run "no ../shared/peers here"
-    local python
+    local python failed=0
     python=$(interpreter 3.11) || not_run "no CPython 3.11 on this machine"
     copy_repository
     "$PEERS/graphene_sqlalchemy_suite.sh" "$python" graphene_sqlalchemy_c --strict \
-        --venv --sqlalchemy "$1" --with "$PWD" | tee ../suite
+        --venv --sqlalchemy "$1" --with "$PWD" | tee ../suite || failed=1
     tail -n 1 ../suite >../note
     # Here follows graphql-core's own suite with our ExecutionContext, as soon as there is one.
+    return $failed
 }
 
 leg_sanitizers() {

@@ -92,8 +92,8 @@ def _cells(row: Row) -> list[str]:
 def _time(seconds: float | None) -> str:
     if seconds is None:
         return "-"
-    unit, factor = ("s", 1.0) if seconds >= 1 else ("ms", 1e3) if seconds >= 1e-3 else ("us", 1e6)
-    return f"{seconds * factor:#.3g} {unit}"
+    unit, figure = ("us", seconds * 1e6) if seconds < 1e-3 else ("ms", seconds * 1e3)
+    return f"{figure:.{0 if figure >= 100 else 1 if figure >= 10 else 2}f} {unit}"
 
 
 def _ratio(numerator: float | None, denominator: float | None) -> str:

@@ -19,6 +19,7 @@ import json
 import multiprocessing
 import platform
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
 
-from graphql import ExecutionResult
+from graphql import ExecutionResult, GraphQLError
 from sqlalchemy import create_engine, event
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
@@ -71,7 +72,13 @@ class Sample:
     seconds: float
     statements: int
     answer: str
-    failure: str | None  # the class of what the first error was made of
+    failure: str | None  # the class of the first error's cause
+
+
+def cause(error: GraphQLError) -> str:
+    """The class of what a resolver raised; SQLAlchemy 2.1 wraps it in a StatementError."""
+    original = error.original_error
+    return type(getattr(original, "orig", None) or original or error).__name__
 
 
 class Side:
@@ -82,6 +89,9 @@ class Side:
             import graphene_sqlalchemy_c
 
             graphene_sqlalchemy_c.install()
+        else:
+            # What its failing loads under an AsyncSession leave behind.
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         from schema import schema
 
         self.schema = schema
@@ -106,7 +116,7 @@ class Side:
         seconds = perf_counter() - started
         errors = result.errors or []
         answer = {"data": result.data, "errors": [error.formatted for error in errors]}
-        failure = type(errors[0].original_error or errors[0]).__name__ if errors else None
+        failure = cause(errors[0]) if errors else None
         return Sample(seconds, self.statements, json.dumps(answer), failure)
 
     def sync(self, query: str) -> ExecutionResult:
@@ -186,8 +196,8 @@ def report(name: str, mode: str, stock: Sample, ours: Sample, equal: bool) -> st
         name,
         mode,
         f"{'-' if stock.failure else stock.statements:>6}{ours.statements:>7}",
-        f"{cell(stock, f'{stock.seconds * 1000:.1f}'):>15}"
-        f"{cell(ours, f'{ours.seconds * 1000:.1f}'):>8}",
+        f"{cell(stock, f'{stock.seconds * 1000:.1f}'):>15} "
+        f"{cell(ours, f'{ours.seconds * 1000:.1f}'):>7}",
         "-" if stock.failure else f"{stock.seconds / ours.seconds:.1f}x",
         "yes" if equal else "NO",
     )
