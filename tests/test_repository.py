@@ -130,7 +130,7 @@ def names_public_modules(text: str) -> list[str]:
     """C imports by name: nothing private of SQLAlchemy, nothing inside graphene_sqlalchemy."""
     found = []
     for first, second in re.findall(
-        r'"((?:graphene_)?sqlalchemy(?:\.[\w.]*)?)"(?:,\s*"(\w+)")?', text
+        r'"((?:graphene_)?sqlalchemy(?:\.\w+)*)"(?:,\s*"(\w+)")?', text
     ):
         private = any(part.startswith("_") for part in f"{first}.{second}".split("."))
         if private or first.startswith("graphene_sqlalchemy."):
