@@ -1,0 +1,150 @@
+# The legs of .ci/run: `bash .ci/legs.sh FOLDER LEG [ARGUMENT ...]` works in FOLDER.
+#
+# A leg passes when its last command does. It exits with 77 for NOT RUN, with the reason in
+# FOLDER/note. Each leg builds its own copy of the repository, because builds with other compiler
+# flags would meet in one; what pip has downloaded once, it takes from its cache.
+set -euo pipefail
+
+REPOSITORY=$PWD
+PEERS=$REPOSITORY/../shared/peers
+STRICT="-Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla"
+SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1"
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+
+not_run() {
+    echo "$*" >note
+    exit 77
+}
+
+# What the machine must have in CI.
+lacks() {
+    [[ ${CI-} == true ]] || not_run "$@"
+    echo "$*" >note
+    exit 1
+}
+
+copy_repository() {
+    mkdir tree
+    git -C "$REPOSITORY" ls-files -z --cached --others --exclude-standard |
+        tar --create --directory="$REPOSITORY" --null --files-from=- | tar --extract --directory=tree
+    cd tree
+}
+
+# The interpreter of a release line: pyenv's newest, else the one on PATH.
+interpreter() {
+    local found
+    found=$(printf '%s\n' ~/.pyenv/versions/"$1".*/bin/python | sort --version-sort | tail -n 1)
+    [[ -x $found ]] || found=$(command -v "python$1") || return 1
+    "$found" -c '' 2>/dev/null && echo "$found"
+}
+
+leg_make_test() {
+    copy_repository
+    make test
+}
+
+leg_make_demo() {
+    copy_repository
+    make demo
+    cmp "$REPOSITORY/examples/chinook/chinook.sqlite" examples/chinook/chinook.sqlite
+}
+
+leg_matrix() {
+    local python
+    python=$(interpreter "$1") || not_run "no CPython $1 on this machine"
+    copy_repository
+    make test PYTHON="$python" SQLALCHEMY="$2"
+}
+
+# One line of SQLAlchemy at a time: the tests of both make the same tables.
+leg_databases() {
+    export GSC_POSTGRES_URL=${GSC_POSTGRES_URL-postgresql+psycopg2://postgres@127.0.0.1:5432/postgres}
+    export GSC_MARIADB_URL=${GSC_MARIADB_URL-mysql+pymysql://root@127.0.0.1:3306/}
+    export GSC_REQUIRE_DATABASES=1
+    copy_repository
+    make .venv/databases.stamp SQLALCHEMY="$1"
+    flock ../../databases.lock make test SQLALCHEMY="$1"
+}
+
+leg_peers() {
+    [[ -d $PEERS ]] || not_run "no ../shared/peers here"
+    local python failed=0
+    python=$(interpreter 3.11) || not_run "no CPython 3.11 on this machine"
+    copy_repository
+    "$PEERS/graphene_sqlalchemy_suite.sh" "$python" graphene_sqlalchemy_c --strict \
+        --venv --sqlalchemy "$1" --with "$PWD" | tee ../suite || failed=1
+    tail -n 1 ../suite >../note
+    # Here follows graphql-core's own suite with our ExecutionContext, as soon as there is one.
+    return $failed
+}
+
+leg_sanitizers() {
+    copy_repository
+    CFLAGS=$SANITIZE make .venv/ready.stamp
+    nm --dynamic graphene_sqlalchemy_c/_core*.so | grep --quiet __asan_init
+    local preload=""
+    for library in libasan.so libubsan.so libstdc++.so.6; do # the last for greenlet, which is C++
+        preload+="$(gcc -print-file-name=$library) "
+    done
+    env LD_PRELOAD="$preload" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
+        UBSAN_OPTIONS=print_stacktrace=1 .venv/bin/python -m pytest
+}
+
+leg_debug_python() {
+    local python
+    python=$(command -v python3.11-dbg) || lacks "no python3.11-dbg on this machine"
+    copy_repository
+    make .venv/ready.stamp PYTHON="$python"
+    ls graphene_sqlalchemy_c/_core.cpython-311d-*.so
+    make test
+}
+
+# The demo's requests; without AsyncSession, whose greenlets switch stacks under valgrind's feet.
+leg_valgrind() {
+    command -v valgrind || lacks "no valgrind on this machine"
+    copy_repository
+    make .venv/ready.stamp
+    # No undefined-value errors: CPython itself has hundreds of them, all false.
+    PYTHONMALLOC=malloc valgrind --quiet --error-exitcode=9 --undef-value-errors=no \
+        --suppressions=.ci/valgrind.supp .venv/bin/python .ci/valgrind_requests.py
+}
+
+leg_warnings() {
+    copy_repository
+    local line python lines=""
+    for line in 3.10 3.11 3.12 3.13; do
+        python=$(interpreter $line) || continue
+        make "$PWD/../$line/made.stamp" VENV="$PWD/../$line" PYTHON="$python"
+        CFLAGS=$STRICT "../$line/bin/python" setup.py --quiet build_ext --build-lib "../$line/built" \
+            --build-temp "../$line/objects"
+        lines+=" $line"
+    done
+    echo "built on$lines" >../note
+    [[ -n $lines ]]
+}
+
+leg_lint() {
+    copy_repository
+    make lint
+}
+
+leg_package() {
+    copy_repository
+    make .venv/made.stamp
+    .venv/bin/python -m pip install --quiet build
+    .venv/bin/python -m build --outdir ../dist
+    cd ..
+    python3 -m venv empty
+    empty/bin/python -m pip install --quiet --prefer-binary dist/*.whl
+    empty/bin/python -c "import graphene_sqlalchemy_c, graphene_sqlalchemy_c._core"
+    empty/bin/python -m graphene_sqlalchemy_c
+    echo dist/* >note
+}
+
+leg_bench() {
+    copy_repository
+    make bench ARGS=--quick
+}
+
+cd "$1"
+"leg_$2" "${@:3}"

@@ -1,0 +1,134 @@
+"""What a benchmark module reports, how it is timed, and how it is shown.
+
+A module `benchmarks/bench_*.py` has a function `rows()` that yields a `Row` for each pair it
+compares. The sides of a row are timed by `best_of`, which lets them take turns within one run, so
+that whatever else the machine does meets them all.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import shlex
+import subprocess
+import sysconfig
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+
+#: How many turns each side gets; `python -m benchmarks --quick` sets it to 1.
+ROUNDS_VARIABLE = "GSC_BENCH_ROUNDS"
+DEFAULT_ROUNDS = 9
+
+PACKAGES = ("SQLAlchemy", "graphene", "graphene-sqlalchemy", "graphql-core")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison; times are seconds for the same work, None where there is no such side.
+
+    `wanted` is the ratio that the project asks of itself, such as "upstream / ours >= 2", or ""
+    where the figure is only told.
+    """
+
+    name: str
+    upstream: float | None
+    ours: float
+    handwritten: float | None
+    wanted: str
+
+
+def best_of(*sides: Callable[[], object]) -> list[float]:
+    """The shortest time of each side in seconds, best of the rounds, the sides taking turns.
+
+    Each side runs once before, so that caches are as they are in a program that has been running.
+    """
+    rounds = int(os.environ.get(ROUNDS_VARIABLE, DEFAULT_ROUNDS))
+    best = [float("inf")] * len(sides)
+    for side in sides:
+        side()
+    for turn in range(rounds):
+        order = range(len(sides)) if turn % 2 == 0 else reversed(range(len(sides)))
+        for index in order:
+            gc.collect()
+            started = perf_counter()
+            sides[index]()
+            best[index] = min(best[index], perf_counter() - started)
+    return best
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The rows as a Markdown table that is aligned to be read as it is, too."""
+    head = ["", "upstream", "ours", "by hand", "upstream / ours", "ours / by hand", "wanted"]
+    cells = [head, *map(_cells, rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:-1]), "-" * widths[-1]]
+    return "\n".join(
+        "| " + " | ".join(_aligned(line, widths)) + " |" for line in [head, rule, *cells[1:]]
+    )
+
+
+def _aligned(line: list[str], widths: list[int]) -> list[str]:
+    first, *figures, last = zip(line, widths, strict=True)
+    return [first[0].ljust(first[1]), *(c.rjust(w) for c, w in figures), last[0].ljust(last[1])]
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        row.name,
+        _time(row.upstream),
+        _time(row.ours),
+        _time(row.handwritten),
+        _ratio(row.upstream, row.ours),
+        _ratio(row.ours, row.handwritten),
+        row.wanted,
+    ]
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    unit, figure = ("us", seconds * 1e6) if seconds < 1e-3 else ("ms", seconds * 1e3)
+    return f"{figure:.{0 if figure >= 100 else 1 if figure >= 10 else 2}f} {unit}"
+
+
+def _ratio(numerator: float | None, denominator: float | None) -> str:
+    if numerator is None or denominator is None:
+        return "-"
+    return f"{numerator / denominator:.2f}"
+
+
+def versions() -> list[str]:
+    """What the figures were made with: software and processor, nothing that names the machine."""
+    return [
+        f"{platform.python_implementation()} {platform.python_version()}",
+        *(f"{package} {version(package)}" for package in PACKAGES),
+        _compiler(),
+        _processor(),
+        date.today().isoformat(),
+    ]
+
+
+def _compiler() -> str:
+    """The first line of what the compiler that setuptools calls says of itself."""
+    command = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    try:
+        answer = subprocess.run(
+            [command[0], "--version"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "compiler unknown"
+    return answer.stdout.splitlines()[0]
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
+    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
