@@ -48,6 +48,9 @@ _BATCH_RESOLVER_CODE = get_batch_resolver(None).__code__
 plain_batch_connection_resolver = BatchSQLAlchemyConnectionField.connection_resolver.__func__
 """The one of upstream, whatever install() has put in its place."""
 
+plain_is_type_of = SQLAlchemyBase.is_type_of.__func__
+"""The one of upstream, whatever install() has put in its place."""
+
 
 def is_attr_resolver(resolver: Any) -> bool:
     """Whether a resolver came from upstream's ``get_attr_resolver``."""
@@ -85,6 +88,7 @@ __all__ = [
     "is_batch_resolver",
     "is_selectin_available",
     "plain_batch_connection_resolver",
+    "plain_is_type_of",
     "resolve_dynamic_relationship_filter",
     "set_non_null_many_relationships",
     "types",

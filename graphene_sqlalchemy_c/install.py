@@ -12,6 +12,7 @@ from typing import Any
 import graphene
 
 from . import _upstream
+from ._core import IsTypeOf
 from .acceleration import accelerate, decelerate, explicit_batching
 from .batching import get_batch_resolver
 from .connections import batch_connection_resolver
@@ -89,6 +90,9 @@ def _replace_upstream(installation: _Installation) -> None:
         _upstream.BatchSQLAlchemyConnectionField,
         "connection_resolver",
         classmethod(batch_connection_resolver),
+    )
+    installation.replace(
+        _upstream.SQLAlchemyBase, "is_type_of", IsTypeOf(_upstream.plain_is_type_of)
     )
     installation.replace(
         _upstream.SQLAlchemyBase,

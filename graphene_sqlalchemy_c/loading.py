@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from sqlalchemy.exc import SAWarning
+from sqlalchemy import Select
+from sqlalchemy.exc import InvalidRequestError, SAWarning
 from sqlalchemy.ext.asyncio import async_session
 from sqlalchemy.orm import RelationshipProperty, Session
 from sqlalchemy.orm.attributes import InstrumentedAttribute, instance_state
@@ -207,12 +208,21 @@ class _GroupLoad:
         self._left += odd
         statement = route.statement.options(*self._carried) if self._carried else route.statement
         for chunk in _chunks(by_key, route.chunk):
-            rows = self._session.execute(statement, {"keys": list(chunk)}).unique().all()
+            rows = self._execute(statement, {"keys": list(chunk)})
             children, stray = _core.match_rows(rows, chunk, len(route.names))
             if stray:
                 self._load_exactly(route, [each for members in chunk.values() for each in members])
             else:
                 self._assign(chunk, children)
+
+    def _execute(self, statement: Select[Any], parameters: dict[str, Any]) -> list[Any]:
+        """The rows of a statement; match_rows takes each child once, as unique() would."""
+        try:
+            return list(self._session.execute(statement, parameters).all())
+        except InvalidRequestError:
+            # The ORM insists on unique() where a collection of the child is loaded by an eager
+            # join, which a mapper or an event may have asked for. Every row is, by its id.
+            return list(self._session.execute(statement, parameters).unique(id).all())
 
     def _load_exactly(self, route: Route, parents: list[Any]) -> None:
         """The database found equal what Python does not: join the parent, or read the attribute."""

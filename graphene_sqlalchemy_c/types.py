@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from . import _upstream
+from ._core import IsTypeOf
 from .acceleration import accelerate, explicit_batching
 from .connections import BatchSQLAlchemyConnectionField
 
 
 class _AcceleratedType:
     """Comes before graphene-sqlalchemy's class, so that it sees the Meta options first."""
+
+    is_type_of = IsTypeOf(_upstream.plain_is_type_of)
 
     @classmethod
     def __init_subclass_with_meta__(

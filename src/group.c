@@ -399,23 +399,47 @@ row_key(PyObject *row, Py_ssize_t width)
     return key;
 }
 
+/* Append `child` to the list at children[key], unless it is there: an association may hold a pair
+ * twice, and a joined eager load multiplies rows. `seen` maps each key to the ids of its children. */
+static int
+append_child(PyObject *children, PyObject *seen, PyObject *key, PyObject *child)
+{
+    PyObject *ids = Py_XNewRef(PyDict_GetItemWithError(seen, key));
+    PyObject *id = PyLong_FromVoidPtr(child);
+    int result = -1;
+    if (ids == NULL && !PyErr_Occurred() && (ids = PySet_New(NULL)) != NULL
+        && PyDict_SetItem(seen, key, ids) < 0) {
+        Py_CLEAR(ids);
+    }
+    if (ids != NULL && id != NULL) {
+        int known = PySet_Contains(ids, id);
+        result = known != 0           ? (known > 0 ? 0 : -1)
+                 : PySet_Add(ids, id) ? -1
+                                      : append_to(children, key, child);
+    }
+    Py_XDECREF(ids);
+    Py_XDECREF(id);
+    return result;
+}
+
 PyDoc_STRVAR(match_rows_doc,
 "match_rows($module, rows, by_key, width, /)\n--\n\n"
-"Group the children of rows (child, key column, ...) by key.\n\n"
+"Group the children of rows (child, key column, ...) by key, each child once.\n\n"
 "Returns ({key: [child]}, number of rows whose key is not in `by_key`).");
 
 static PyObject *
 match_rows(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    PyObject *rows, *by_key, *children, *result = NULL;
+    PyObject *rows, *by_key, *children, *seen, *result = NULL;
     Py_ssize_t width, stray = 0;
     if (!PyArg_ParseTuple(args, "O!O!n:match_rows", &PyList_Type, &rows, &PyDict_Type, &by_key,
                           &width)) {
         return NULL;
     }
     children = PyDict_New();
-    if (children == NULL) {
-        return NULL;
+    seen = PyDict_New();
+    if (children == NULL || seen == NULL) {
+        goto done;
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(rows); i++) {
         PyObject *row = PyList_GET_ITEM(rows, i);
@@ -423,7 +447,7 @@ match_rows(PyObject *Py_UNUSED(module), PyObject *args)
         int known = key ? PyDict_Contains(by_key, key) : -1;
         if (known > 0) {
             PyObject *child = PySequence_GetItem(row, 0);
-            known = child ? append_to(children, key, child) : -1;
+            known = child ? append_child(children, seen, key, child) : -1;
             Py_XDECREF(child);
         }
         else if (known == 0) {
@@ -436,7 +460,8 @@ match_rows(PyObject *Py_UNUSED(module), PyObject *args)
     }
     result = Py_BuildValue("On", children, stray);
 done:
-    Py_DECREF(children);
+    Py_XDECREF(children);
+    Py_XDECREF(seen);
     return result;
 }
 

@@ -8,6 +8,7 @@
 
 #include "batch.h"
 #include "group.h"
+#include "typecheck.h"
 
 #ifdef __VERSION__
 #define GSC_COMPILER __VERSION__
@@ -55,7 +56,10 @@ core_exec(PyObject *module)
         || PyModule_AddFunctions(module, group_methods) < 0) {
         return -1;
     }
-    return batch_add_types(module, state);
+    if (batch_add_types(module, state) < 0) {
+        return -1;
+    }
+    return typecheck_add_types(module, state);
 }
 
 static int

@@ -12,8 +12,8 @@
 
 /* Attribute and keyword names that are looked up at run time, interned. */
 #define STATE_NAMES(X)                                                                            \
-    X(__await__) X(callables) X(done) X(expired) X(graphene_sqlalchemy_c_queue) X(identity_token)  \
-    X(info) X(key) X(load_many) X(load_many_async) X(load_options) X(miss) X(modified)             \
+    X(__await__) X(_meta) X(callables) X(done) X(expired) X(graphene_sqlalchemy_c_queue) X(identity_token)  \
+    X(info) X(key) X(load_many) X(load_many_async) X(load_options) X(miss) X(model) X(modified)    \
     X(needs_await) X(object) X(open) X(serves) X(session) X(wake)
 
 /* Python objects of other packages: X(slot, module, attribute). */
@@ -22,7 +22,7 @@
     X(set_committed_value, "sqlalchemy.orm.attributes", "set_committed_value")
 
 /* Heap types of this extension, in the order in which they are made. */
-#define STATE_TYPES(X) X(Batch) X(BatchSlot) X(BatchResolver)
+#define STATE_TYPES(X) X(Batch) X(BatchSlot) X(BatchResolver) X(TypeCheck) X(IsTypeOf)
 
 typedef struct {
 #define X(name) PyObject *str_##name; /* owned, interned */
