@@ -29,11 +29,24 @@ core_exec(PyObject *module)
     }
     STATE_NAMES(X)
 #undef X
+#define X(name, count, ...)                                                                       \
+    state->name = PyTuple_Pack(count, __VA_ARGS__);                                               \
+    if (state->name == NULL) {                                                                    \
+        return -1;                                                                                \
+    }
+    STATE_KEYWORDS(X)
+#undef X
 #define X(name, source, attribute)                                                                \
     if (import_attribute(&state->name, source, attribute) < 0) {                                  \
         return -1;                                                                                \
     }
     STATE_IMPORTS(X)
+#undef X
+#define X(room)                                                                                   \
+    if (room##_add(module, state) < 0) {                                                          \
+        return -1;                                                                                \
+    }
+    STATE_ROOMS(X)
 #undef X
     return 0;
 }
@@ -44,6 +57,9 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     module_state *state = PyModule_GetState(module);
 #define X(name) Py_VISIT(state->str_##name);
     STATE_NAMES(X)
+#undef X
+#define X(name, count, ...) Py_VISIT(state->name);
+    STATE_KEYWORDS(X)
 #undef X
 #define X(name, source, attribute) Py_VISIT(state->name);
     STATE_IMPORTS(X)
@@ -60,6 +76,9 @@ core_clear(PyObject *module)
     module_state *state = PyModule_GetState(module);
 #define X(name) Py_CLEAR(state->str_##name);
     STATE_NAMES(X)
+#undef X
+#define X(name, count, ...) Py_CLEAR(state->name);
+    STATE_KEYWORDS(X)
 #undef X
 #define X(name, source, attribute) Py_CLEAR(state->name);
     STATE_IMPORTS(X)
@@ -96,6 +115,8 @@ struct PyModuleDef core_module = {
     .m_clear = core_clear,
     .m_free = core_free,
 };
+
+PyMODINIT_FUNC PyInit__core(void); /* no header declares it */
 
 PyMODINIT_FUNC
 PyInit__core(void)
