@@ -702,47 +702,24 @@ proxied_column_field(module_state *state, PyObject *const *args, PyObject *attr,
     return field;
 }
 
-/* args as for association_field; the proxied attribute is a relationship. A `batching` among the
- * field's keywords goes before the type's. (Upstream takes it out of the keywords for good, so
- * that a second schema is built without it; here every schema is built alike.) */
+/* args as for association_field; the proxied attribute is a relationship. */
 static PyObject *
 proxied_relationship_field(module_state *state, PyObject *const *args, PyObject *attr)
 {
-    PyObject *result = NULL;
-    PyObject *dynamic = NULL;
-    PyObject *batching = NULL;
-    PyObject *name = NULL;
-    PyObject *extra = args[7] == Py_None ? PyDict_New() : PyDict_Copy(args[7]);
-    if (extra == NULL) {
-        goto done;
-    }
-    batching = PyDict_GetItemWithError(extra, state->str_batching);
-    if (batching == NULL && PyErr_Occurred()) {
-        goto done;
-    }
-    if (batching == NULL) {
-        batching = Py_NewRef(args[5]);
-    }
-    else {
-        Py_INCREF(batching);
-        if (PyDict_DelItem(extra, state->str_batching) < 0) {
-            goto done;
-        }
-    }
-    name = PyObject_GetAttr(args[1], state->str_value_attr);
+    PyObject *extra = args[7] == Py_None ? NULL : args[7];
+    PyObject *name = PyObject_GetAttr(args[1], state->str_value_attr);
     if (name == NULL) {
-        goto done;
+        return NULL;
     }
-    PyObject *const call[] = {attr, args[2], args[4], batching, name};
-    dynamic = call_upstream(state, state->str_convert_sqlalchemy_relationship, call, 5, extra);
+    PyObject *result = NULL;
+    PyObject *const call[] = {attr, args[2], args[4], args[5], name};
+    PyObject *dynamic =
+        call_upstream(state, state->str_convert_sqlalchemy_relationship, call, 5, extra);
     if (dynamic != NULL) {
         result = PyObject_CallMethodNoArgs(dynamic, state->str_get_type);
+        Py_DECREF(dynamic);
     }
-done:
-    Py_XDECREF(extra);
-    Py_XDECREF(batching);
-    Py_XDECREF(name);
-    Py_XDECREF(dynamic);
+    Py_DECREF(name);
     return result;
 }
 
