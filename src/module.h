@@ -20,6 +20,7 @@
     X(__dict__)                                                                                   \
     X(__doc__)                                                                                    \
     X(__name__)                                                                                   \
+    X(__wrapped__)                                                                                \
     X(_convert_o2m_or_m2m_relationship)                                                           \
     X(_convert_o2o_or_m2o_relationship)                                                           \
     X(_meta)                                                                                      \

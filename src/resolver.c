@@ -115,9 +115,9 @@ read_instance_dict(AttrResolver *self, PyObject *root)
     return value;
 }
 
-/* A new lambda of upstream's for the same attribute; also the getter of __wrapped__. */
+/* A new lambda of upstream's for the same attribute. */
 static PyObject *
-upstream_resolver(PyObject *op, void *Py_UNUSED(closure))
+upstream_resolver(PyObject *op)
 {
     module_state *state = state_of_type(Py_TYPE(op));
     return PyObject_CallFunctionObjArgs(state->upstream_get_attr_resolver, Py_None,
@@ -128,7 +128,7 @@ upstream_resolver(PyObject *op, void *Py_UNUSED(closure))
 static PyObject *
 call_upstream_resolver(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    PyObject *resolver = upstream_resolver(op, NULL);
+    PyObject *resolver = upstream_resolver(op);
     if (resolver == NULL) {
         return NULL;
     }
@@ -216,6 +216,18 @@ attr_resolver_repr(PyObject *op)
     return PyUnicode_FromFormat("AttrResolver(%R)", ((AttrResolver *)op)->model_attr);
 }
 
+/* An instance, not the type, has __wrapped__: inspect.signature follows it on both. */
+static PyObject *
+attr_resolver_getattro(PyObject *op, PyObject *name)
+{
+    int is_wrapped =
+        PyObject_RichCompareBool(name, state_of_type(Py_TYPE(op))->str___wrapped__, Py_EQ);
+    if (is_wrapped != 0) {
+        return is_wrapped < 0 ? NULL : upstream_resolver(op);
+    }
+    return PyObject_GenericGetAttr(op, name);
+}
+
 static PyObject *
 attr_resolver_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
@@ -225,13 +237,6 @@ attr_resolver_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 static PyMethodDef attr_resolver_methods[] = {
     {"__reduce__", attr_resolver_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
-};
-
-static PyGetSetDef attr_resolver_getset[] = {
-    {"__wrapped__", upstream_resolver, NULL,
-     PyDoc_STR("A function of upstream's that answers the same; its signature is this one's."),
-     NULL},
-    {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyMemberDef attr_resolver_members[] = {
@@ -256,7 +261,7 @@ static PyType_Slot attr_resolver_slots[] = {
     {Py_tp_repr, attr_resolver_repr},
     {Py_tp_methods, attr_resolver_methods},
     {Py_tp_members, attr_resolver_members},
-    {Py_tp_getset, attr_resolver_getset},
+    {Py_tp_getattro, attr_resolver_getattro},
     {0, NULL},
 };
 
