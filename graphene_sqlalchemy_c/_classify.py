@@ -91,12 +91,12 @@ def _has_plain_mro(type_arg: type) -> bool:
     `__origin__` would be mistaken for a typing construct by upstream's matchers; it is left to
     upstream too.
     """
-    return all(
-        type(cls) is type
-        and not hasattr(cls, "__abstractmethods__")
-        and "__origin__" not in vars(cls)
-        for cls in type_arg.__mro__
-    )
+    for cls in type_arg.__mro__:
+        if type(cls) is not type or hasattr(cls, "__abstractmethods__"):
+            return False
+        if "__origin__" in vars(cls):
+            return False
+    return True
 
 
 def plan_dispatch(
