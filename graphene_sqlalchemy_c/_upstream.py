@@ -1,7 +1,8 @@
 """The internals of graphene-sqlalchemy that this package uses: a flat list, and nothing else.
 
 No other module names them. The objects are captured when this module is imported, so they stay
-upstream's own whatever is put in their place later.
+upstream's own whatever is put in their place later. Names that are only read by way of the
+globals below are imported too, so that one that is missing is found here and not in a request.
 """
 
 UPSTREAM_VERSION = "3.0.0rc2"
