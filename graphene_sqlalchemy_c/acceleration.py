@@ -16,7 +16,7 @@ import graphene
 from sqlalchemy.orm import RelationshipProperty
 
 from . import _upstream
-from ._core import BatchResolver
+from ._core import AttrResolver, BatchResolver
 from .batching import batch_resolver
 from .connections import ConnectionResolver, batch_connection_resolver
 
@@ -147,7 +147,7 @@ def _is_connection_resolver(function: Any) -> bool:
 def _is_stock(resolver: Any) -> bool:
     """Whether a resolver is graphene's or graphene-sqlalchemy's own, not a user's."""
     return (
-        isinstance(resolver, BatchResolver)
+        isinstance(resolver, (BatchResolver, AttrResolver))
         or _partial_of(resolver, _upstream.dict_or_attr_resolver)
         or _upstream.is_attr_resolver(resolver)
         or _upstream.is_batch_resolver(resolver)

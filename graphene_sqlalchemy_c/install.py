@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from ._core import IsTypeOf
 from .acceleration import accelerate, decelerate, explicit_batching
 from .batching import get_batch_resolver
 from .connections import batch_connection_resolver
+from .converter import replacements
 from .types import _AcceleratedType
 
 
@@ -84,7 +86,14 @@ def is_installed() -> bool:
 
 
 def _replace_upstream(installation: _Installation) -> None:
-    for module in (_upstream.batching, _upstream.converter, _upstream.fields):
+    # First of all, because a place that no longer holds upstream's own is left alone.
+    for module_name, name, value in replacements():
+        installation.replace(sys.modules[module_name], name, value)
+    for module in (
+        _upstream.batching_module,
+        _upstream.converter_module,
+        _upstream.fields_module,
+    ):
         installation.replace(module, "get_batch_resolver", get_batch_resolver)
     installation.replace(
         _upstream.BatchSQLAlchemyConnectionField,

@@ -21,11 +21,9 @@
  * Never: load anything; loading.py and batching.py do. No state of a request is kept in a resolver.
  * Owns: a slot owns its batch, a batch its parents and results, until the slots are gone.
  */
-#include "batch.h"
+#include "group.h"
 
 #include <structmember.h>
-
-#include "group.h"
 
 /* ---- Batch ---- */
 
@@ -676,7 +674,7 @@ static PyType_Spec resolver_spec = {
 };
 
 int
-batch_add_types(PyObject *module, module_state *state)
+batch_add(PyObject *module, module_state *state)
 {
     if (module_add_type(module, &state->Batch, &batch_spec) < 0
         || module_add_type(module, &state->BatchSlot, &slot_spec) < 0) {

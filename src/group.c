@@ -705,7 +705,7 @@ loaded_children(PyObject *module, PyObject *args)
     return children;
 }
 
-PyMethodDef group_methods[] = {
+static PyMethodDef group_methods[] = {
     {"group_parents", group_parents, METH_VARARGS, group_parents_doc},
     {"collect_keys", collect_keys, METH_VARARGS, collect_keys_doc},
     {"assign_identities", assign_identities, METH_VARARGS, assign_identities_doc},
@@ -718,3 +718,9 @@ PyMethodDef group_methods[] = {
     {"loaded_children", loaded_children, METH_VARARGS, loaded_children_doc},
     {NULL, NULL, 0, NULL},
 };
+
+int
+group_add(PyObject *module, module_state *Py_UNUSED(state))
+{
+    return PyModule_AddFunctions(module, group_methods);
+}

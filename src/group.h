@@ -1,10 +1,8 @@
-/* Parents into groups and keys, rows back onto parents: see group.c. */
+/* What the rooms that read instances share: see group.c. */
 #ifndef GSC_GROUP_H
 #define GSC_GROUP_H
 
 #include "module.h"
-
-extern PyMethodDef group_methods[];
 
 /* The `__dict__` of an instance. New reference; NULL with AttributeError where it has none. */
 static inline PyObject *

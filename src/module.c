@@ -6,10 +6,6 @@
  */
 #include "module.h"
 
-#include "batch.h"
-#include "group.h"
-#include "typecheck.h"
-
 #ifdef __VERSION__
 #define GSC_COMPILER __VERSION__
 #else
@@ -46,20 +42,26 @@ core_exec(PyObject *module)
     }
     STATE_NAMES(X)
 #undef X
+#define X(name, count, ...)                                                                       \
+    state->name = PyTuple_Pack(count, __VA_ARGS__);                                               \
+    if (state->name == NULL) {                                                                    \
+        return -1;                                                                                \
+    }
+    STATE_KEYWORDS(X)
+#undef X
 #define X(name, source, attribute)                                                                \
     if (import_attribute(&state->name, source, attribute) < 0) {                                  \
         return -1;                                                                                \
     }
     STATE_IMPORTS(X)
 #undef X
-    if (PyModule_AddStringConstant(module, "COMPILER", GSC_COMPILER) < 0
-        || PyModule_AddFunctions(module, group_methods) < 0) {
-        return -1;
+#define X(room)                                                                                   \
+    if (room##_add(module, state) < 0) {                                                          \
+        return -1;                                                                                \
     }
-    if (batch_add_types(module, state) < 0) {
-        return -1;
-    }
-    return typecheck_add_types(module, state);
+    STATE_ROOMS(X)
+#undef X
+    return PyModule_AddStringConstant(module, "COMPILER", GSC_COMPILER);
 }
 
 static int
@@ -68,6 +70,9 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     module_state *state = PyModule_GetState(module);
 #define X(name) Py_VISIT(state->str_##name);
     STATE_NAMES(X)
+#undef X
+#define X(name, count, ...) Py_VISIT(state->name);
+    STATE_KEYWORDS(X)
 #undef X
 #define X(name, source, attribute) Py_VISIT(state->name);
     STATE_IMPORTS(X)
@@ -84,6 +89,9 @@ core_clear(PyObject *module)
     module_state *state = PyModule_GetState(module);
 #define X(name) Py_CLEAR(state->str_##name);
     STATE_NAMES(X)
+#undef X
+#define X(name, count, ...) Py_CLEAR(state->name);
+    STATE_KEYWORDS(X)
 #undef X
 #define X(name, source, attribute) Py_CLEAR(state->name);
     STATE_IMPORTS(X)
@@ -121,7 +129,7 @@ struct PyModuleDef core_module = {
     .m_free = core_free,
 };
 
-PyMODINIT_FUNC PyInit__core(void);
+PyMODINIT_FUNC PyInit__core(void); /* no header declares it */
 
 PyMODINIT_FUNC
 PyInit__core(void)

@@ -8,7 +8,7 @@
  * Never: decide about any other object; upstream's function does, with its own errors.
  * Owns: a TypeCheck owns its graphene type, the function and, once asked, the mapped class.
  */
-#include "typecheck.h"
+#include "module.h"
 
 #include <structmember.h>
 
@@ -205,7 +205,7 @@ static PyType_Spec descriptor_spec = {
 };
 
 int
-typecheck_add_types(PyObject *module, module_state *state)
+typecheck_add(PyObject *module, module_state *state)
 {
     if (module_add_type(module, &state->TypeCheck, &check_spec) < 0) {
         return -1;
