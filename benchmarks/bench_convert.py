@@ -1,15 +1,14 @@
-"""Conversion: upstream's and ours, in one run, turn by turn, best of several.
+"""Conversion: columns and relationships into graphene fields, by upstream and by the C converter.
 
-    python benchmarks/bench_convert.py
-
-Rows are (name, upstream seconds, our seconds, ratio), seconds for one operation.
+The first two rows call the two converters side by side, for one column of each of the commonest
+types. The third builds a whole schema, without and with `install()`.
 """
 
+from __future__ import annotations
+
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from gc import collect
-from importlib import import_module
-from time import perf_counter
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import graphene
@@ -18,53 +17,25 @@ from graphene_sqlalchemy import SQLAlchemyObjectType
 from graphene_sqlalchemy.registry import Registry
 from sqlalchemy.orm import configure_mappers, declarative_base, relationship
 
+import graphene_sqlalchemy_c
+from benchmarks.report import Row, best_of
 from graphene_sqlalchemy_c import _core, _upstream
-from graphene_sqlalchemy_c.converter import convert_sqlalchemy_type, replacements
-
-Row = tuple[str, float, float, float]
+from graphene_sqlalchemy_c.converter import convert_sqlalchemy_type
 
 MODELS = 200
+REPEATS = 300
 COLUMN_TYPES = [sa.String, sa.Integer, sa.Float, sa.Boolean, sa.DateTime, sa.Date, sa.Text, sa.JSON]
 
 
 @contextmanager
-def c_converter() -> Iterator[None]:
-    """The C converter in upstream's modules, as install() puts it there."""
-    undo = []
-    for module_name, attribute, ours in replacements():
-        module = import_module(module_name)
-        undo.append((module, attribute, getattr(module, attribute)))
-        setattr(module, attribute, ours)
+def installed() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        graphene_sqlalchemy_c.install()
     try:
         yield
     finally:
-        for module, attribute, original in undo:
-            setattr(module, attribute, original)
-
-
-def seconds(operation: Callable[[], object], number: int) -> float:
-    collect()
-    start = perf_counter()
-    for _ in range(number):
-        operation()
-    return (perf_counter() - start) / number
-
-
-def compare(
-    name: str,
-    stock: Callable[[], object],
-    ours: Callable[[], object],
-    *,
-    number: int,
-    rounds: int,
-) -> Row:
-    """Measures both in turn, `rounds` times `number` operations each, and keeps the best."""
-    best_stock = best_ours = float("inf")
-    for _ in range(rounds):
-        best_stock = min(best_stock, seconds(stock, number))
-        with c_converter():
-            best_ours = min(best_ours, seconds(ours, number))
-    return name, best_stock, best_ours, best_stock / best_ours
+        graphene_sqlalchemy_c.uninstall()
 
 
 def make_models() -> list[Any]:
@@ -102,56 +73,52 @@ def make_schema(models: list[Any]) -> graphene.Schema:
     return graphene.Schema(query=type("Query", (graphene.ObjectType,), fields))
 
 
-def rows() -> list[Row]:
-    """The figures of the conversion, upstream's and ours."""
+def rows() -> Iterator[Row]:
     models = make_models()
     mapper = sa.inspect(models[0])
     registry = Registry()
     props = [mapper.attrs[f"value_{number}"] for number in range(len(COLUMN_TYPES))]
-    columns = [prop.columns[0] for prop in props]
 
     def dispatch(convert: Callable[..., Any]) -> Callable[[], None]:
+        columns = [prop.columns[0] for prop in props]
+
         def run() -> None:
-            for column in columns:
-                convert(type(column.type), column=column, registry=registry)
+            for _ in range(REPEATS):
+                for column in columns:
+                    convert(type(column.type), column=column, registry=registry)
 
         return run
 
     def convert(function: Callable[..., Any]) -> Callable[[], None]:
         def run() -> None:
-            for prop in props:
-                function(prop, registry, None)
+            for _ in range(REPEATS):
+                for prop in props:
+                    function(prop, registry, None)
 
         return run
 
     def schema() -> None:
         make_schema(models)
 
-    return [
-        compare(
-            f"type dispatch, {len(columns)} columns",
-            dispatch(_upstream.convert_sqlalchemy_type),
-            dispatch(convert_sqlalchemy_type),
-            number=300,
-            rounds=7,
-        ),
-        compare(
-            f"convert_sqlalchemy_column, {len(columns)} columns",
-            convert(_upstream.convert_sqlalchemy_column),
-            convert(_core.convert_sqlalchemy_column),
-            number=300,
-            rounds=7,
-        ),
-        compare(
-            f"schema of {MODELS} models, 16 columns and 4 relationships each",
-            schema,
-            schema,
-            number=1,
-            rounds=7,
-        ),
-    ]
-
-
-if __name__ == "__main__":
-    for name, stock, ours, ratio in rows():
-        print(f"{name:60} {stock * 1e6:12.1f} us {ours * 1e6:12.1f} us {ratio:6.2f}")
+    calls = REPEATS * len(props)
+    times = best_of(dispatch(_upstream.convert_sqlalchemy_type), dispatch(convert_sqlalchemy_type))
+    yield Row("type dispatch", times[0] / calls, times[1] / calls, None, "upstream / ours >= 10")
+    times = best_of(
+        convert(_upstream.convert_sqlalchemy_column),
+        convert(_core.convert_sqlalchemy_column),
+        within=[nullcontext, installed],
+    )
+    yield Row(
+        "convert_sqlalchemy_column",
+        times[0] / calls,
+        times[1] / calls,
+        None,
+        "upstream / ours >= 4",
+    )
+    times = best_of(schema, schema, within=[nullcontext, installed])
+    yield Row(
+        f"schema of {MODELS} models, 16 columns and 4 relationships each",
+        *times,
+        None,
+        "upstream / ours >= 1.15",
+    )

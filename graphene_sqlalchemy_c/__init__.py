@@ -1,7 +1,7 @@
 """graphene-sqlalchemy, accelerated in C.
 
-Either call :func:`install` once, and every graphene-sqlalchemy type of the process is served by this
-package; or import graphene-sqlalchemy's names from here, and only those types are.
+Either call :func:`install` once, and every graphene-sqlalchemy type of the process is served by
+this package; or import graphene-sqlalchemy's names from here, and only those types are.
 """
 
 from ._core import BatchResolver

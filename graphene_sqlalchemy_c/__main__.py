@@ -8,7 +8,13 @@ from importlib.metadata import version
 
 from . import _core, is_installed
 
-PACKAGES = ("graphene-sqlalchemy-c", "graphene-sqlalchemy", "graphene", "graphql-core", "SQLAlchemy")
+PACKAGES = (
+    "graphene-sqlalchemy-c",
+    "graphene-sqlalchemy",
+    "graphene",
+    "graphql-core",
+    "SQLAlchemy",
+)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Stubs of the C extension. What each function does is in its docstring and in src/."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, final
 
 import graphene
@@ -57,7 +57,7 @@ class Batch:
 
 @final
 class BatchSlot:
-    def __await__(self) -> Iterator[Any]: ...
+    def __await__(self) -> Generator[Any, Any, Any]: ...
     def __iter__(self) -> Iterator[Any]: ...
     def __next__(self) -> Any: ...
     def throw(self, type: Any, value: Any = None, traceback: Any = None, /) -> Any: ...

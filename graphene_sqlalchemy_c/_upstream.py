@@ -41,12 +41,12 @@ try:
         UnsortedSQLAlchemyConnectionField,
         default_connection_field_factory,
     )
+    from graphene_sqlalchemy.filters import SQLAlchemyFilterInputField
     from graphene_sqlalchemy.registry import Registry, get_global_registry
     from graphene_sqlalchemy.resolvers import get_attr_resolver, get_custom_resolver
     from graphene_sqlalchemy.types import (
         ORMField,
         SQLAlchemyBase,
-        SQLAlchemyFilterInputField,
         SQLAlchemyInterface,
         SQLAlchemyObjectType,
         get_or_create_relationship_filter,
@@ -71,8 +71,12 @@ except ImportError as error:
 converter_globals = vars(converter_module)
 fields_globals = vars(fields_module)
 
-plain_batch_connection_resolver = BatchSQLAlchemyConnectionField.connection_resolver.__func__
-plain_is_type_of = SQLAlchemyBase.is_type_of.__func__
+# The functions of classmethods.
+plain_connection_resolver = vars(SQLAlchemyConnectionField)["connection_resolver"].__func__
+plain_batch_connection_resolver = vars(BatchSQLAlchemyConnectionField)[
+    "connection_resolver"
+].__func__
+plain_is_type_of = vars(SQLAlchemyBase)["is_type_of"].__func__
 
 # Functions made by one `def` share one code object: these recognise upstream's resolvers.
 _ATTR_RESOLVER_CODE = get_attr_resolver(None, "").__code__
@@ -131,6 +135,7 @@ __all__ = [
     "is_column_nullable",
     "is_selectin_available",
     "plain_batch_connection_resolver",
+    "plain_connection_resolver",
     "plain_is_type_of",
     "resolve_dynamic_relationship_filter",
     "resolvers_module",

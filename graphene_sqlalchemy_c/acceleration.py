@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 import graphene
 from sqlalchemy.orm import RelationshipProperty
@@ -57,7 +57,7 @@ def decelerate(cls: Any) -> None:
     for _, dynamic, _ in _relationship_fields(cls):
         original = _original(dynamic)
         if original is not None:
-            dynamic.type = original
+            dynamic.type = original  # type: ignore[assignment]
     for dynamic in _filter_fields(cls):
         if _partial_of(dynamic.type, _make_filter):
             dynamic.type = partial(
@@ -80,7 +80,7 @@ def _filter_fields(cls: Any) -> Iterator[graphene.Dynamic]:
             yield field
 
 
-def _partial_of(function: Any, wanted: Callable[..., Any]) -> bool:
+def _partial_of(function: Any, wanted: Callable[..., Any]) -> TypeGuard[partial[Any]]:
     return isinstance(function, partial) and function.func is wanted
 
 
@@ -96,7 +96,9 @@ def _make_field(
 ) -> Any:
     field = original()
     if isinstance(field, graphene.Field):
-        field.wrap_resolve = partial(_wrap_resolve, field.wrap_resolve, relationship, batching)
+        field.wrap_resolve = partial(  # type: ignore[method-assign]
+            _wrap_resolve, field.wrap_resolve, relationship, batching
+        )
     return field
 
 
@@ -138,7 +140,7 @@ def _exchanged_connection(
 def _is_connection_resolver(function: Any) -> bool:
     """Whether it is ``connection_resolver`` of a field class that did not override it."""
     return getattr(function, "__func__", None) in (
-        _upstream.SQLAlchemyConnectionField.connection_resolver.__func__,
+        _upstream.plain_connection_resolver,
         _upstream.plain_batch_connection_resolver,
         batch_connection_resolver,
     )

@@ -4,9 +4,9 @@ The executor calls a resolver for one parent after the other. A miss (a parent t
 attribute) is answered
 
 *at once*, where the parent's session is a plain Session: the siblings are guessed. They are the
-    other instances of the parent's mapper in the session that lack the attribute and have no pending
-    change, found by one scan of the identity map for each field of an operation, and loaded along
-    with the parent, at most one chunk of keys at a time. In a mutation nothing is guessed.
+    other instances of the parent's mapper in the session that lack the attribute and have no
+    pending change, found by one scan of the identity map for each field of an operation, and loaded
+    along with the parent, at most one chunk of keys at a time. In a mutation nothing is guessed.
 
 *later*, where it is an AsyncSession and the execution can await: all parents of one tick of the
     event loop join one batch, and one task for each session loads the batches, one at a time.
@@ -154,7 +154,7 @@ class _Operation:
         operation = session.info.get(_OPERATION)
         if operation is None or operation._marker is not info.variable_values:
             operation = session.info[_OPERATION] = cls(info.variable_values)
-        return operation  # type: ignore[no-any-return]
+        return operation
 
     def answer(
         self,
@@ -170,7 +170,9 @@ class _Operation:
         if info.operation.operation is OperationType.MUTATION:
             answers = loader.load([root])
         else:
-            answers = self._load_with_siblings(loader, session, root, state, id(info.field_nodes[0]))
+            answers = self._load_with_siblings(
+                loader, session, root, state, id(info.field_nodes[0])
+            )
         answer = answers[id(root)] if id(root) in answers else getattr(root, loader.key)
         if isinstance(answer, Exception):
             raise answer
@@ -262,7 +264,7 @@ class _SessionQueue:
         queue = session.info.get(_QUEUE)
         if queue is None or queue._loop is not asyncio.get_running_loop():
             queue = session.info[_QUEUE] = cls(session, async_session)
-        return queue  # type: ignore[no-any-return]
+        return queue
 
     def join(self, loader: BatchLoader, root: Any) -> BatchSlot:
         batch = self.open.get(loader)
@@ -272,9 +274,10 @@ class _SessionQueue:
         return batch.join(root)
 
     def _cancel_if_abandoned(self) -> None:
-        if self._loading is not None and not self._loading.waiting:
-            if not any(batch.waiting for batch in self.open.values()):
-                self._task.cancel()
+        if self._loading is None:
+            return  # what is not loading yet is dropped when its turn comes
+        if not any(batch.waiting for batch in (self._loading, *self.open.values())):
+            self._task.cancel()
 
     async def _run(self) -> None:
         # The batch stays open until the tasks that are ready now have called their resolvers.

@@ -76,8 +76,9 @@ def batch_connection_resolver(
     """
     mapper = None if root is None else inspect(type(root), raiseerr=False)
     if mapper is None:
-        plain = _upstream.SQLAlchemyConnectionField.connection_resolver.__func__
-        return plain(cls, resolver, connection_type, model, root, info, **args)
+        return _upstream.plain_connection_resolver(
+            cls, resolver, connection_type, model, root, info, **args
+        )
     batch = get_batch_resolver(_relationship_to(mapper, model, info.field_name))
     return ConnectionResolver(batch, cls, connection_type, model)(root, info, **args)
 
@@ -91,10 +92,11 @@ def _relationship_to(mapper: Any, model: Any, field_name: str) -> RelationshipPr
             f"The connection field '{field_name}' names no single relationship from "
             f"{mapper.class_.__name__} to {model.__name__}."
         )
-    return found[0]  # type: ignore[no-any-return]
+    relationship: RelationshipProperty[Any] = found[0]
+    return relationship
 
 
-class BatchSQLAlchemyConnectionField(_upstream.BatchSQLAlchemyConnectionField):  # type: ignore[misc]
+class BatchSQLAlchemyConnectionField(_upstream.BatchSQLAlchemyConnectionField):
     """graphene-sqlalchemy's field, whose batches are this package's."""
 
-    connection_resolver = classmethod(batch_connection_resolver)
+    connection_resolver = classmethod(batch_connection_resolver)  # type: ignore[arg-type]

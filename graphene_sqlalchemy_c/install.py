@@ -16,7 +16,7 @@ from . import _upstream
 from ._core import IsTypeOf
 from .acceleration import accelerate, decelerate, explicit_batching
 from .batching import get_batch_resolver
-from .connections import batch_connection_resolver
+from .connections import BatchSQLAlchemyConnectionField
 from .converter import replacements
 from .types import _AcceleratedType
 
@@ -98,7 +98,7 @@ def _replace_upstream(installation: _Installation) -> None:
     installation.replace(
         _upstream.BatchSQLAlchemyConnectionField,
         "connection_resolver",
-        classmethod(batch_connection_resolver),
+        vars(BatchSQLAlchemyConnectionField)["connection_resolver"],
     )
     installation.replace(
         _upstream.SQLAlchemyBase, "is_type_of", IsTypeOf(_upstream.plain_is_type_of)
@@ -106,7 +106,7 @@ def _replace_upstream(installation: _Installation) -> None:
     installation.replace(
         _upstream.SQLAlchemyBase,
         "__init_subclass_with_meta__",
-        classmethod(_init_subclass_with_meta),
+        classmethod(_init_subclass_with_meta),  # type: ignore[arg-type]
     )
 
 

@@ -138,9 +138,10 @@ class RelationshipStatements:
 
     def _read_secondaryjoin(self) -> None:
         own = set(self._parent.tables) | set(self._target.tables)
-        if any(column.table in own for column in self._relationship.secondary.c):
+        secondary, clause = self._relationship.secondary, self._relationship.secondaryjoin
+        assert secondary is not None and clause is not None
+        if any(column.table in own for column in secondary.c):
             raise NotBatchable("the secondary contains the table of the parent or the child")
-        clause = self._relationship.secondaryjoin
         if _tables(clause).isdisjoint(set(self._parent.tables) - set(self._target.tables)):
             self._criteria.append(clause)
         else:
@@ -153,12 +154,15 @@ class RelationshipStatements:
         left, right = clause.left, clause.right
         if not isinstance(left, Column) or not isinstance(right, Column):
             return None
-        for local, remote in self._relationship.local_remote_pairs or ():
+        for local, remote in self._column_pairs():
             if (left.shares_lineage(local) and right.shares_lineage(remote)) or (
                 right.shares_lineage(local) and left.shares_lineage(remote)
             ):
                 return local, remote
         return None
+
+    def _column_pairs(self) -> list[tuple[Column[Any], Column[Any]]]:
+        return self._relationship.local_remote_pairs or []  # type: ignore[return-value]
 
     def _is_by_identity(self) -> bool:
         relationship = self._relationship
@@ -170,10 +174,10 @@ class RelationshipStatements:
         ):
             return False
         wanted = [_attribute(self._target, column) for column in self._target.primary_key]
-        found = {_attribute(self._target, remote): pair for pair in self._pairs for remote in pair[1:]}
-        if len(self._pairs) != len(wanted) or set(found) != set(wanted):
+        pairs = {_attribute(self._target, remote): (local, remote) for local, remote in self._pairs}
+        if len(self._pairs) != len(wanted) or set(pairs) != set(wanted):
             return False
-        self._pairs = [found[name] for name in wanted]
+        self._pairs = [pairs[name] for name in wanted]
         self.local_names = tuple(_attribute(self._parent, local) for local, _ in self._pairs)
         return True
 
@@ -240,8 +244,8 @@ class RelationshipStatements:
             if dialect not in _ROW_VALUES:
                 raise NotBatchable("composite keys need row values")
             wanted = tuple_(*columns).in_(bindparam("keys", expanding=True))
-        elif dialect == "postgresql" and isinstance(columns[0].type, (Integer, String)):
-            array = postgresql.ARRAY(columns[0].type)
+        elif dialect == "postgresql" and _fits_an_array(columns[0].type):
+            array: postgresql.ARRAY[Any] = postgresql.ARRAY(columns[0].type)
             wanted = columns[0] == any_(bindparam("keys", type_=array))
             chunk = None
         else:
@@ -270,7 +274,7 @@ def _tables(clause: ClauseElement) -> set[Any]:
     return {column.table for column in _columns(clause)}
 
 
-def _attribute(mapper: Mapper[Any], column: Column[Any]) -> str:
+def _attribute(mapper: Mapper[Any], column: ColumnElement[Any]) -> str:
     """The name of the mapped attribute that holds a column.
 
     :raises NotBatchable: when the column is not mapped.
@@ -285,11 +289,19 @@ def _equal_types(local: TypeEngine[Any], remote: TypeEngine[Any], dialect: str) 
     """Whether two columns that are equal on this database hold equal Python values."""
     for exact in (Integer, Uuid, Date, DateTime, Boolean):
         if isinstance(local, exact) and isinstance(remote, exact):
-            return _uuid_shape(local) == _uuid_shape(remote)
+            return bool(_uuid_shape(local) == _uuid_shape(remote))
     return dialect in _EXACT_STRINGS and all(
         type(type_) in _EXACT_STRING_TYPES and type_.collation is None  # type: ignore[attr-defined]
         for type_ in (local, remote)
     )
+
+
+def _fits_an_array(type_: TypeEngine[Any]) -> bool:
+    """Whether an array of the type compares as the type does, with every PostgreSQL driver.
+
+    Not so for blank-padded and case-insensitive strings, nor for what drivers send as text.
+    """
+    return isinstance(type_, Integer) or type(type_) in _EXACT_STRING_TYPES
 
 
 def _uuid_shape(type_: TypeEngine[Any]) -> Any:

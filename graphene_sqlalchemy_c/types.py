@@ -41,7 +41,7 @@ def _factory_without_selectin(batching: bool, explicit: dict[str, bool]) -> Any:
             if explicit.get(relationship.key, batching)
             else _upstream.default_connection_field_factory
         )
-        return make(relationship, registry, **field_kwargs)
+        return make(relationship, registry, **field_kwargs)  # type: ignore[no-untyped-call]
 
     return factory if batching or any(explicit.values()) else None
 

@@ -140,7 +140,9 @@ def _filled(name: str, url: URL, async_url: URL) -> Iterator[Database]:
 def sqlite(tmp_path: Any) -> Iterator[Database]:
     """The zoo on a SQLite file of the test's own, to be changed as it likes."""
     path = tmp_path / "zoo.sqlite"
-    yield from _filled("sqlite", make_url(f"sqlite:///{path}"), make_url(f"sqlite+aiosqlite:///{path}"))
+    yield from _filled(
+        "sqlite", make_url(f"sqlite:///{path}"), make_url(f"sqlite+aiosqlite:///{path}")
+    )
 
 
 @pytest.fixture(scope="session")

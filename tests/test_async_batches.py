@@ -73,7 +73,9 @@ async def test_calls_of_one_tick_share_a_statement_and_a_future(
         with sqlite.statements(engine.sync_engine) as executed:
             values = await asyncio.gather(*map(field, authors))
         assert len(executed) == 1 and len(futures) == 1
-        assert all(value is vars(author)["books"] for value, author in zip(values, authors, strict=True))
+        assert all(
+            value is vars(author)["books"] for value, author in zip(values, authors, strict=True)
+        )
         assert resolve(authors[0], Info) is authors[0].books
 
 

@@ -9,13 +9,14 @@ import weakref
 
 import pytest
 import sqlalchemy as sa
-from .converter_models import Base, Car, Club, Person, Pet, Vehicle
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session, undefer
 from sqlalchemy.orm.exc import DetachedInstanceError
 
 from graphene_sqlalchemy_c import _upstream
 from graphene_sqlalchemy_c._classify import stored_attribute
 from graphene_sqlalchemy_c._core import AttrResolver, get_attr_resolver, get_custom_resolver
+
+from .converter_models import Base, Car, Club, Person, Pet, Vehicle
 
 
 @pytest.fixture

@@ -44,7 +44,10 @@ QUERIES = {
     "relationship of a subclass": ("{ cars { id wheels { id } } }", 2),
     "relationship of a subclass, inherited": ("{ taxis { id wheels { id } owner { id } } }", 3),
     "to a joined subclass": ("{ wheels { id car { id plate } } }", 2),
-    "three levels": ("{ authors { id books { id tags { id books { id publisher { code } } } } } }", 5),
+    "three levels": (
+        "{ authors { id books { id tags { id books { id publisher { code } } } } } }",
+        5,
+    ),
     "two aliases": ("{ authors { a: books { id } b: books { title } } }", 2),
     "fragments": (
         "{ authors { ...F } } fragment F on Author { books { ...G } } fragment G on Book"
@@ -125,7 +128,7 @@ def test_pages_of_connections(
     assert len(executed) == 4
 
 
-BAD_PAGES = '{ authors { id books(first: -1) { edges { node { id } } } } }'
+BAD_PAGES = "{ authors { id books(first: -1) { edges { node { id } } } } }"
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -157,9 +160,7 @@ def test_install_gives_the_same(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_set(
-    sqlite: Database, stock_list_schema: Any, list_schema: Any, mode: str
-) -> None:
+def test_a_set(sqlite: Database, stock_list_schema: Any, list_schema: Any, mode: str) -> None:
     query = "{ authors { id bookSet { id } } }"
     stock, _ = sqlite.run(stock_list_schema, query)
     result, executed = sqlite.run(list_schema, query, mode)

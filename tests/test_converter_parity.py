@@ -9,8 +9,6 @@ import graphene
 import pytest
 import sqlalchemy as sa
 import sqlalchemy_utils as sau
-from .converter_harness import assert_parity, c_converter, outcome
-from .converter_models import Base, Club, Passport, Person, Pet, Point
 from graphene import relay
 from graphene_sqlalchemy import SQLAlchemyObjectType
 from graphene_sqlalchemy.fields import SQLAlchemyConnectionField
@@ -23,6 +21,9 @@ from sqlalchemy.orm import RelationshipProperty, column_property
 
 from graphene_sqlalchemy_c import _core, _upstream
 from graphene_sqlalchemy_c.converter import replacements
+
+from .converter_harness import assert_parity, c_converter, outcome
+from .converter_models import Base, Club, Passport, Person, Pet, Point
 
 FUNCTIONS = [
     "_convert_o2m_or_m2m_relationship",

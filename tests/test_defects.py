@@ -36,7 +36,10 @@ def route(request: Any) -> Any:
 
 
 def make_schema(
-    route: str, connections: bool = False, batching: bool | None = None, root_connection: bool = False
+    route: str,
+    connections: bool = False,
+    batching: bool | None = None,
+    root_connection: bool = False,
 ) -> graphene.Schema:
     """Authors and books, and nothing else."""
     package = graphene_sqlalchemy_c if route == "import" else graphene_sqlalchemy
@@ -146,7 +149,9 @@ def test_6_a_loader_belongs_to_no_process_and_no_event_loop(sqlite: Database, ro
             author.mentor_id = 2
             author.name = "dirty"
             context = {"session": session}
-            return await schema.execute_async("{ authors { mentor { id } } }", context_value=context)
+            return await schema.execute_async(
+                "{ authors { mentor { id } } }", context_value=context
+            )
 
     result = asyncio.run(ask())
     if route == "stock" and not SQLALCHEMY_21:

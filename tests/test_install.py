@@ -44,7 +44,9 @@ def snapshot() -> dict[tuple[str, str], Any]:
     return found
 
 
-def make_types(registry: Registry, package: Any = graphene_sqlalchemy, **members: Any) -> tuple[Any, Any]:
+def make_types(
+    registry: Registry, package: Any = graphene_sqlalchemy, **members: Any
+) -> tuple[Any, Any]:
     author = type(
         "AuthorType",
         (package.SQLAlchemyObjectType,),
@@ -72,7 +74,9 @@ def make_schema(author_type: Any) -> graphene.Schema:
     return graphene.Schema(query=Query)
 
 
-def statements_of(database: Database, schema: Any, query: str = "{ authors { books { id } } }") -> int:
+def statements_of(
+    database: Database, schema: Any, query: str = "{ authors { books { id } } }"
+) -> int:
     result, executed = database.run(schema, query)
     assert result.errors is None
     return len(executed)

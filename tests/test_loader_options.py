@@ -92,9 +92,7 @@ def test_parents_of_two_tenants_do_not_mix(sqlite: Database, list_schema: Any) -
         high = high.options(with_loader_criteria(Book, Book.rating >= 2))
         roots = [*session.scalars(high), *session.scalars(low)]
         with sqlite.statements() as executed:
-            result = list_schema.execute(
-                query, context_value={"session": session, "roots": roots}
-            )
+            result = list_schema.execute(query, context_value={"session": session, "roots": roots})
     for author in result.data["givenAuthors"]:
         for book in author["books"]:
             assert (book["rating"] < 2) == (int(author["id"]) < 3)
@@ -153,7 +151,9 @@ def test_user_defined_options_are_carried(sqlite: Database, list_schema: Any) ->
 
     event.listen(Session, "do_orm_execute", listen)
     try:
-        _, executed = sqlite.run(list_schema, "{ authors { books { tags { id } } } }", options=[note])
+        _, executed = sqlite.run(
+            list_schema, "{ authors { books { tags { id } } } }", options=[note]
+        )
     finally:
         event.remove(Session, "do_orm_execute", listen)
     assert seen == [1, 1, 1] and len(executed) == 3
@@ -200,7 +200,9 @@ def test_a_carried_option_does_not_grow_the_statement_cache_of_a_loader(
     assert len(statements._routes) == before
 
 
-def test_the_criteria_of_concurrent_requests_do_not_meet(sqlite: Database, list_schema: Any) -> None:
+def test_the_criteria_of_concurrent_requests_do_not_meet(
+    sqlite: Database, list_schema: Any
+) -> None:
     """Requests of several tenants on one event loop, each with an AsyncSession of its own."""
 
     async def tenant(rating: int) -> list[int]:

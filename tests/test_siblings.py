@@ -9,14 +9,14 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+import graphene
 import pytest
+from graphene_sqlalchemy.registry import Registry
 from sqlalchemy import ForeignKey, create_engine, event, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 from sqlalchemy.pool import NullPool
 
-import graphene
-from graphene_sqlalchemy.registry import Registry
 from graphene_sqlalchemy_c import SQLAlchemyObjectType
 from graphene_sqlalchemy_c.statements import KEYS_PER_STATEMENT
 
@@ -150,9 +150,7 @@ def test_each_field_of_an_operation_looks_for_its_own_siblings(
     assert len(executed) == 4
 
 
-def test_operations_of_one_session_do_not_share_their_guesses(
-    large: Database, schema: Any
-) -> None:
+def test_operations_of_one_session_do_not_share_their_guesses(large: Database, schema: Any) -> None:
     with Session(large.engine) as session, large.statements() as executed:
         for last in (10, 20):
             result = schema.execute(
@@ -166,7 +164,9 @@ def test_operations_of_one_session_do_not_share_their_guesses(
 
 def test_no_instance_is_kept_alive(large: Database, schema: Any) -> None:
     with Session(large.engine) as session:
-        schema.execute("{ parents(last: 50) { children { id } } }", context_value={"session": session})
+        schema.execute(
+            "{ parents(last: 50) { children { id } } }", context_value={"session": session}
+        )
         gc.collect()
         assert len(session.identity_map) == 0
 
@@ -185,7 +185,7 @@ def test_threads_do_not_meet(large: Database, schema: Any) -> None:
     answers: list[Any] = []
 
     def work(last: int) -> None:
-        result, executed = large.run(schema, f"{{ parents(last: {last}) {{ children {{ id }} }} }}")
+        result, _ = large.run(schema, f"{{ parents(last: {last}) {{ children {{ id }} }} }}")
         answers.append((last, len(result.data["parents"]), result.errors))
 
     threads = [threading.Thread(target=work, args=(last,)) for last in range(10, 90, 10)]

@@ -7,7 +7,7 @@ association holds twice.
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 import graphene
 import graphene_sqlalchemy
@@ -91,7 +91,9 @@ class Author(Numbered, Base):
     name: Mapped[str] = mapped_column(String(50))
     mentor_id: Mapped[int | None] = mapped_column(ForeignKey("authors.id"))
     mentor: Mapped[Author | None] = relationship(remote_side="Author.id", back_populates="pupils")
-    pupils: Mapped[list[Author]] = relationship(back_populates="mentor", order_by="Author.id.desc()")
+    pupils: Mapped[list[Author]] = relationship(
+        back_populates="mentor", order_by="Author.id.desc()"
+    )
     books: Mapped[list[Book]] = relationship(
         back_populates="author", foreign_keys="Book.author_id", order_by="Book.title"
     )
@@ -215,7 +217,10 @@ class Vehicle(Base):
     plate: Mapped[str] = mapped_column(String(20))
     owner_token: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("owners.token"))
     owner: Mapped[Owner | None] = relationship(back_populates="vehicles")
-    __mapper_args__ = {"polymorphic_on": kind, "polymorphic_identity": "vehicle"}
+    __mapper_args__: ClassVar[dict[str, Any]] = {
+        "polymorphic_on": kind,
+        "polymorphic_identity": "vehicle",
+    }
 
 
 class Car(Vehicle):
@@ -223,11 +228,11 @@ class Car(Vehicle):
     id: Mapped[int] = mapped_column(ForeignKey("vehicles.id"), primary_key=True)
     doors: Mapped[int]
     wheels: Mapped[list[Wheel]] = relationship(back_populates="car", order_by="Wheel.id")
-    __mapper_args__ = {"polymorphic_identity": "car"}
+    __mapper_args__: ClassVar[dict[str, Any]] = {"polymorphic_identity": "car"}
 
 
 class Taxi(Car):
-    __mapper_args__ = {"polymorphic_identity": "taxi"}
+    __mapper_args__: ClassVar[dict[str, Any]] = {"polymorphic_identity": "taxi"}
 
 
 class Wheel(Base):
