@@ -81,7 +81,7 @@ leg_peers() {
 leg_sanitizers() {
     copy_repository
     CFLAGS=$SANITIZE make .venv/ready.stamp
-    nm --dynamic graphene_sqlalchemy_c/_core*.so | grep --quiet __asan_init
+    nm --dynamic graphene_sqlalchemy_c/_core*.so | grep __asan_init # it is instrumented indeed
     local preload=""
     for library in libasan.so libubsan.so libstdc++.so.6; do # the last for greenlet, which is C++
         preload+="$(gcc -print-file-name=$library) "

@@ -267,6 +267,10 @@ slot_take_result(slot_object *self, PyObject **result)
         PyErr_SetObject((PyObject *)Py_TYPE(cancelled), cancelled);
         Py_DECREF(cancelled);
     }
+    else if (PyObject_TypeCheck(value, (PyTypeObject *)PyExc_StopIteration)) {
+        /* To the awaiting coroutine it would be a return; PEP 479 says the same of generators. */
+        PyErr_Format(PyExc_RuntimeError, "a load raised %R", value);
+    }
     else if (PyExceptionInstance_Check(value)) {
         /* One exception is raised at many fields: without this, each would lengthen its traceback. */
         (void)PyException_SetTraceback(value, Py_None);

@@ -85,6 +85,11 @@ os._exit(0)  # finalization would count the held references
 """
 
 
+@pytest.mark.skipif(
+    hasattr(sys, "gettotalrefcount"),
+    reason="a debug CPython 3.11 fails an assertion of its own in ceval.c when a frame of plain "
+    "Python code finds no memory",
+)
 def test_every_allocation_may_fail():
     pytest.importorskip("_testcapi")
     root = Path(__file__).resolve().parent.parent

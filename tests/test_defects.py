@@ -23,6 +23,8 @@ from graphene_sqlalchemy_c._upstream import is_selectin_available
 from .conftest import MODES, Database
 from .zoo import Author, Base, Book
 
+pytestmark = pytest.mark.filterwarnings("ignore:The schema of .* was built before:UserWarning")
+
 ROUTES = ("stock", "import", "install")
 SQLALCHEMY_21 = is_selectin_available is None
 

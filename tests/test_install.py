@@ -24,6 +24,9 @@ from .conftest import Database
 from .zoo import Author, Book, Profile
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:The schema of .* was built before:UserWarning")
+
+
 @pytest.fixture(autouse=True)
 def uninstalled() -> Iterator[None]:
     yield
