@@ -23,7 +23,6 @@ from . import zoo
 from .conftest import Database
 from .zoo import Author, Book, Profile
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:The schema of .* was built before:UserWarning")
 
 
