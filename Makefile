@@ -39,7 +39,7 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/stubtest graphene_sqlalchemy_c._core
+	$(BIN)/stubtest --mypy-config-file pyproject.toml graphene_sqlalchemy_c._core
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info graphene_sqlalchemy_c/*.so

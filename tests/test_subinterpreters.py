@@ -36,14 +36,28 @@ print("all four")
 """
 
 
-def test_each_interpreter_has_a_state_of_its_own() -> None:
-    pytest.importorskip("_testcapi")
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", SCRIPT],
+PROBE = """
+import sqlalchemy.orm
+import _testcapi
+raise SystemExit(_testcapi.run_in_subinterp("import sqlalchemy.orm"))
+"""
+
+
+def run(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", script],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
         capture_output=True,
         text=True,
         timeout=120,
     )
+
+
+def test_each_interpreter_has_a_state_of_its_own() -> None:
+    pytest.importorskip("_testcapi")
+    probe = run(PROBE)
+    if "can only be loaded into one interpreter" in probe.stderr:
+        pytest.skip("the Cython modules of SQLAlchemy 2.1 load into one interpreter only")
+    done = run(SCRIPT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[-2] == "all four"
