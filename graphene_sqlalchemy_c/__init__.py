@@ -1,1 +1,5 @@
 """C-accelerated graphene-sqlalchemy."""
+
+from .execution import ExecutionContext
+
+__all__ = ["ExecutionContext"]

@@ -1,0 +1,335 @@
+/* Values of fields: how a plan_resolver is carried out.
+ *
+ * Does: read attributes and keys, make global ids, and call Python resolvers with what graphql-core
+ *     would give them. Info and path are made for those that are called, for no others.
+ * Never: complete a value, nor read an instance dict where the class could have had another say.
+ * Owns: the values it returns. What it learns about a class is kept in the plan's resolver, for
+ *     the run in which it was learnt: classes may be changed between two runs.
+ */
+#include "execute.h"
+
+/* ---- awaitable or not ---------------------------------------------------------------------- */
+
+/* graphql-core's default is_awaitable(). */
+static int
+is_awaitable_object(const run_state *run, PyObject *value)
+{
+    if (PyCoro_CheckExact(value)) {
+        return 1;
+    }
+    if (PyGen_Check(value)) {
+        PyObject *answer = PyObject_CallOneArg(run->is_awaitable, value);
+        int result = answer ? PyObject_IsTrue(answer) : -1;
+        Py_XDECREF(answer);
+        return result;
+    }
+    return PyObject_HasAttr(value, run->state->str___await__);
+}
+
+int
+run_is_awaitable(run_state *run, PyObject *value)
+{
+    if (run->is_sync) {
+        return 0;
+    }
+    if (run->default_awaitable) {
+        if (value == Py_None || PyUnicode_CheckExact(value) || PyLong_CheckExact(value) ||
+            PyList_CheckExact(value) || PyDict_CheckExact(value) || PyFloat_CheckExact(value) ||
+            PyBool_Check(value) || PyTuple_CheckExact(value)) {
+            return 0;
+        }
+        return is_awaitable_object(run, value);
+    }
+    PyObject *answer = PyObject_CallOneArg(run->is_awaitable, value);
+    int result = answer ? PyObject_IsTrue(answer) : -1;
+    Py_XDECREF(answer);
+    return result;
+}
+
+/* ---- arguments ----------------------------------------------------------------------------- */
+
+static PyObject *
+coerce_arguments(run_state *run, plan_field *field)
+{
+    return PyObject_CallFunctionObjArgs(run->state->get_argument_values, field->definition,
+                                        PyList_GET_ITEM(field->nodes, 0), run->variable_values,
+                                        NULL);
+}
+
+static PyObject *
+operation_arguments(run_state *run, plan_field *field)
+{
+    if (run->arguments == NULL) {
+        run->arguments = PyList_New(0);
+    }
+    while (run->arguments && PyList_GET_SIZE(run->arguments) <= field->arguments_index) {
+        if (PyList_Append(run->arguments, Py_None) < 0) {
+            return NULL;
+        }
+    }
+    if (run->arguments == NULL) {
+        return NULL;
+    }
+    PyObject *known = PyList_GET_ITEM(run->arguments, field->arguments_index);
+    if (known != Py_None) {
+        return Py_NewRef(known);
+    }
+    PyObject *values = coerce_arguments(run, field);
+    if (values != NULL &&
+        PyList_SetItem(run->arguments, field->arguments_index, Py_NewRef(values)) < 0) {
+        Py_CLEAR(values);
+    }
+    return values;
+}
+
+PyObject *
+resolve_arguments(run_state *run, plan_field *field)
+{
+    switch (field->arguments_use) {
+    case ARGUMENTS_NONE:
+        return NULL;
+    case ARGUMENTS_PER_OPERATION:
+        return operation_arguments(run, field);
+    case ARGUMENTS_PER_CALL:
+        return coerce_arguments(run, field);
+    case ARGUMENTS_CONSTANT:
+        break;
+    }
+    if (field->arguments == NULL) {
+        PyObject *values = coerce_arguments(run, field);
+        if (values == NULL || field->arguments != NULL) {
+            return values;
+        }
+        field->arguments = values;
+    }
+    return Py_NewRef(field->arguments);
+}
+
+/* ---- attributes ---------------------------------------------------------------------------- */
+
+/* Whether reading the instance dict first is what the class does itself: its attribute of that
+ * name is SQLAlchemy's own, and nothing intercepts attribute access (`InstrumentedAttribute.__get__`
+ * looks into the instance dict first). -1 with an exception. */
+static int
+is_instrumented(const module_state *state, PyTypeObject *type, PyObject *key)
+{
+    PyObject *mro = type->tp_mro;
+    if (type->tp_getattro != PyObject_GenericGetAttr || mro == NULL) {
+        return 0;
+    }
+    PyObject *found = NULL;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro) && found == NULL; i++) {
+        PyObject *dict = ((PyTypeObject *)PyTuple_GET_ITEM(mro, i))->tp_dict;
+        found = dict ? PyDict_GetItemWithError(dict, key) : NULL;
+        if (found == NULL && PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    if (found == NULL || (PyObject *)Py_TYPE(found) != state->InstrumentedAttribute) {
+        return 0;
+    }
+    PyObject *own_key = PyObject_GetAttr(found, state->str_key);
+    if (own_key == NULL) {
+        return -1;
+    }
+    int result = PyUnicode_CheckExact(own_key) && PyUnicode_Compare(own_key, key) == 0;
+    Py_DECREF(own_key);
+    return result;
+}
+
+/* Learn what the resolver has to know about the class of `object`, once per run and class. */
+static int
+learn_class(run_state *run, plan_resolver *resolver, PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    if (resolver->seen_run == run->number && resolver->seen_type == type) {
+        return 0;
+    }
+    int is_mapping = 0;
+    if (resolver->kind == RESOLVE_DEFAULT) {
+        is_mapping = PyObject_IsInstance(object, run->state->Mapping);
+    }
+    int instrumented = is_mapping == 0 ? is_instrumented(run->state, type, resolver->key) : 0;
+    if (is_mapping < 0 || instrumented < 0) {
+        return -1;
+    }
+    PyTypeObject *old = resolver->seen_type;
+    Py_INCREF(type);
+    resolver->seen_type = type;
+    resolver->seen_run = run->number;
+    resolver->is_mapping = is_mapping;
+    resolver->read = instrumented ? READ_INSTANCE_DICT : READ_GETATTR;
+    Py_XDECREF(old);
+    return 0;
+}
+
+/* getattr(object, key, fallback) */
+static PyObject *
+read_attribute(run_state *run, plan_resolver *resolver, source_view *source)
+{
+    if (learn_class(run, resolver, source->object) < 0) {
+        return NULL;
+    }
+    if (resolver->read == READ_INSTANCE_DICT) {
+        if (source->dict == NULL) {
+            source->dict = PyObject_GenericGetDict(source->object, NULL);
+        }
+        if (source->dict == NULL) {
+            PyErr_Clear(); /* no dict after all: the attribute decides */
+        }
+        else {
+            PyObject *found = PyDict_GetItemWithError(source->dict, resolver->key);
+            if (found != NULL || PyErr_Occurred()) {
+                return Py_XNewRef(found);
+            }
+        }
+    }
+    PyObject *value = PyObject_GetAttr(source->object, resolver->key);
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        value = Py_NewRef(resolver->fallback);
+    }
+    return value;
+}
+
+static PyObject *
+read_key(const run_state *run, plan_resolver *resolver, PyObject *mapping)
+{
+    if (PyDict_CheckExact(mapping)) {
+        PyObject *found = PyDict_GetItemWithError(mapping, resolver->key);
+        if (found == NULL && PyErr_Occurred()) {
+            return NULL;
+        }
+        return Py_NewRef(found ? found : resolver->fallback);
+    }
+    if (resolver->kind == RESOLVE_DEFAULT) {
+        return PyObject_CallMethodOneArg(mapping, run->state->str_get, resolver->key);
+    }
+    return PyObject_CallMethodObjArgs(mapping, run->state->str_get, resolver->key,
+                                      resolver->fallback, NULL);
+}
+
+/* ---- calls --------------------------------------------------------------------------------- */
+
+/* callable(source, info, **arguments) */
+static PyObject *
+call_resolver(run_state *run, PyObject *callable, PyObject *source, PyObject *arguments,
+              frame_node *position)
+{
+    PyObject *info = frame_info(run, position);
+    if (info == NULL) {
+        return NULL;
+    }
+    PyObject *positional[] = {NULL, source, info};
+    return PyObject_VectorcallDict(callable, positional + 1,
+                                   2 | PY_VECTORCALL_ARGUMENTS_OFFSET, arguments);
+}
+
+/* graphql-core's default_field_resolver() */
+static PyObject *
+resolve_default(run_state *run, plan_resolver *resolver, source_view *source, PyObject *arguments,
+                frame_node *position)
+{
+    PyObject *value;
+    if (PyDict_CheckExact(source->object)) {
+        value = read_key(run, resolver, source->object);
+    }
+    else if (learn_class(run, resolver, source->object) < 0) {
+        return NULL;
+    }
+    else {
+        value = resolver->is_mapping ? read_key(run, resolver, source->object)
+                                     : read_attribute(run, resolver, source);
+    }
+    if (value == NULL || !PyCallable_Check(value)) {
+        return value;
+    }
+    PyObject *info = frame_info(run, position);
+    PyObject *positional[] = {NULL, info};
+    PyObject *result = NULL;
+    if (info != NULL) {
+        result = PyObject_VectorcallDict(value, positional + 1,
+                                         1 | PY_VECTORCALL_ARGUMENTS_OFFSET, arguments);
+    }
+    Py_DECREF(value);
+    return result;
+}
+
+static PyObject *
+resolve_known(run_state *run, plan_resolver *resolver, source_view *source, PyObject *arguments,
+              frame_node *position);
+
+/* relay's GlobalID: the id that the inner resolver gives, as a global one. */
+static PyObject *
+resolve_global_id(run_state *run, plan_resolver *resolver, source_view *source, PyObject *arguments,
+                  frame_node *position)
+{
+    PyObject *id = resolve_known(run, resolver->inner, source, arguments, position);
+    if (id == NULL) {
+        return NULL;
+    }
+    PyObject *result = leaf_global_id(resolver->key, id);
+    if (result == NULL && !PyErr_Occurred()) {
+        PyObject *text = PyObject_CallOneArg(run->state->serialize_id, id);
+        result = text ? leaf_global_id(resolver->key, text) : NULL;
+        if (text != NULL && result == NULL && !PyErr_Occurred()) {
+            PyErr_SetString(PyExc_TypeError, "an id must be serialised as a str");
+        }
+        Py_XDECREF(text);
+    }
+    Py_DECREF(id);
+    return result;
+}
+
+static PyObject *
+resolve_known(run_state *run, plan_resolver *resolver, source_view *source, PyObject *arguments,
+              frame_node *position)
+{
+    switch (resolver->kind) {
+    case RESOLVE_TYPENAME:
+        return Py_NewRef(resolver->key);
+    case RESOLVE_DEFAULT:
+        return resolve_default(run, resolver, source, arguments, position);
+    case RESOLVE_DICT_OR_ATTR:
+        return PyDict_Check(source->object) ? read_key(run, resolver, source->object)
+                                            : read_attribute(run, resolver, source);
+    case RESOLVE_ATTRIBUTE:
+        return read_attribute(run, resolver, source);
+    case RESOLVE_GLOBAL_ID:
+        return resolve_global_id(run, resolver, source, arguments, position);
+    case RESOLVE_PYTHON:
+    case RESOLVE_BATCH:
+    case RESOLVE_CONNECTION:
+        break;
+    }
+    return call_resolver(run, resolver->callable, source->object, arguments, position);
+}
+
+PyObject *
+resolve_field(run_state *run, plan_field *field, source_view *source, frame_node *position)
+{
+    PyObject *result = NULL, *arguments = NULL, *wrapped = NULL;
+    if (field->arguments_use != ARGUMENTS_NONE) {
+        arguments = resolve_arguments(run, field);
+        if (arguments == NULL) {
+            return NULL;
+        }
+    }
+    if (run->middleware != NULL) {
+        wrapped = PyObject_CallMethodOneArg(run->middleware, run->state->str_get_field_resolver,
+                                            field->resolver->callable);
+        if (wrapped == NULL) {
+            goto done;
+        }
+    }
+    if (wrapped != NULL && wrapped != field->resolver->callable) {
+        result = call_resolver(run, wrapped, source->object, arguments, position);
+    }
+    else {
+        result = resolve_known(run, field->resolver, source, arguments, position);
+    }
+done:
+    Py_XDECREF(arguments);
+    Py_XDECREF(wrapped);
+    return result;
+}
