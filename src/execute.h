@@ -27,6 +27,7 @@ typedef struct place_node {
     Py_ssize_t references;
     Py_ssize_t depth; /* positions from the response to here, this one included */
     long tick;        /* of the walk that left it */
+    long failed_tick; /* of the walk in which the value here failed, or -1 */
 } place_node;
 
 typedef struct frame_node {
@@ -65,7 +66,7 @@ typedef struct {
 } slot_list;
 
 /* What a run is about to do. */
-typedef enum { PHASE_NEXT, PHASE_LOAD, PHASE_GATHER, PHASE_SETTLE } run_phase;
+typedef enum { PHASE_NEXT, PHASE_LOAD, PHASE_GATHER } run_phase;
 
 typedef struct {
     PyObject_HEAD
@@ -104,6 +105,7 @@ typedef struct {
     int default_awaitable; /* is_awaitable is graphql-core's own */
     int is_detached;       /* completing a slot whose object failed already */
     int is_serial;         /* a mutation */
+    int has_failures;      /* some place has a failed_tick */
     int is_started;
 } run_state;
 
@@ -180,13 +182,15 @@ PyObject *slots_awaitables(run_state *run, slot_list *list);
 int slots_take_awaited(slot_list *list, PyObject *values);
 /* Complete all slots of the list, and empty it. */
 int slots_settle(run_state *run, slot_list *list);
-/* Move the slots that wait for a relationship from one list to the end of another. */
-int slots_move_batches(slot_list *from, slot_list *to);
+/* Move the slots that wait for a relationship from one list to the end of another, without those
+ * whose parent has to be awaited unless `all`. */
+int slots_move_batches(slot_list *from, slot_list *to, int all);
 int slots_move_all(slot_list *from, slot_list *to);
 /* Close the coroutines that nobody will await. */
 void slots_close(const run_state *run, slot_list *list);
-/* Forget the awaitables of `list` that settle at `tick` or later. */
-void slots_forget_late(run_state *run, slot_list *list, long tick);
+/* Forget the awaitables whose object failed in the walk that left them, and those that would settle
+ * when the whole response is null already. */
+void slots_forget_failed(run_state *run);
 
 int run_add_types(PyObject *module, module_state *state);
 

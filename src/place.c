@@ -112,6 +112,7 @@ frame_place(frame_node *self)
     made->references = 1;
     made->depth = parent ? parent->depth + 1 : 1;
     made->tick = 0;
+    made->failed_tick = -1;
     self->place = made;
     return made;
 }
@@ -371,7 +372,12 @@ place_climb(run_state *run, place_node *self)
     long tick = run->tick;
     PyObject *error = take_exception();
     for (place_node *parent = self->parent; parent != NULL; parent = parent->parent) {
-        tick += climbing_time(run, parent->depth);
+        long time = climbing_time(run, parent->depth);
+        if (time == 0) {
+            parent->failed_tick = run->tick;
+            run->has_failures = 1;
+        }
+        tick += time;
         if (parent->type->kind != TYPE_NON_NULL) {
             PyObject *path = place_path(run, parent);
             if (path != NULL && place_set(parent, Py_None) == 0) {

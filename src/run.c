@@ -13,14 +13,10 @@
 /* Objects and lists open at once, whatever the interpreter's own limit is: some 2 MB of C stack. */
 #define DEPTH_CEILING 3000
 
-/* The whole response is null: what could still show an error goes on, the rest is forgotten. */
+/* Nothing of the root fields that are still to come will be shown. */
 static void
-forget_after_null(run_state *self)
+forget_roots(run_state *self)
 {
-    if (self->null_tick < 0) {
-        return;
-    }
-    slots_forget_late(self, &self->slots, self->null_tick);
     for (Py_ssize_t i = self->next_root; i < self->root_count; i++) {
         slots_close(self, &self->roots[i]);
     }
@@ -40,18 +36,17 @@ static int
 drain_batches(run_state *self)
 {
     for (;;) {
-        if (slots_move_batches(&self->slots, &self->level) < 0) {
+        if (slots_move_batches(&self->slots, &self->level, 0) < 0) {
             return -1;
         }
         if (self->level.size == 0) {
+            slots_forget_failed(self);
             return 0;
         }
-        if (slots_load(self, &self->level) < 0) {
-            return -1;
-        }
         slot_list ready = {NULL, 0, 0};
-        int result = slots_move_batches(&self->level, &ready);
-        /* What is left has to be awaited, in its turn. */
+        int result = slots_load(self, &self->level);
+        /* What is not moved has to be awaited, in its turn. */
+        result = result < 0 ? -1 : slots_move_batches(&self->level, &ready, 0);
         result = result < 0 ? -1 : slots_move_all(&self->level, &self->slots);
         slots_clear(&self->level);
         self->level = ready;
@@ -93,8 +88,9 @@ walk_serially(run_state *self)
             goto done;
         }
         if (self->null_tick >= 0) {
-            slots_clear(&self->slots);
-            forget_after_null(self);
+            slots_close(self, &self->slots);
+            self->root_count = i;
+            forget_roots(self);
             break;
         }
         if (slots_move_all(&self->slots, &self->roots[i]) < 0) {
@@ -121,59 +117,65 @@ walk_root(run_state *self)
     return 0;
 }
 
-/* Take up the next level. 0 when there is none. */
+/* Take up the next slots: relationships as long as there are any, then awaitables, then those of
+ * the next root field. So all awaitables that can be known are awaited together, and a relationship
+ * that fails is known before anything is awaited that fails with it. Returns the phase in which
+ * the slots are, PHASE_NEXT when there are none, or -1. */
 static int
 begin_level(run_state *self)
 {
-    forget_after_null(self);
-    while (self->slots.size == 0 && self->next_root < self->root_count) {
+    for (;;) {
+        if (slots_move_batches(&self->slots, &self->level, 1) < 0) {
+            return -1;
+        }
+        if (self->level.size > 0) {
+            return PHASE_LOAD;
+        }
+        slots_forget_failed(self);
+        if (self->null_tick >= 0) {
+            forget_roots(self);
+        }
+        if (self->slots.size > 0) {
+            return slots_move_all(&self->slots, &self->level) < 0 ? -1 : PHASE_GATHER;
+        }
+        if (self->next_root >= self->root_count) {
+            return PHASE_NEXT;
+        }
         self->base_tick += TICKS_OF_A_ROOT;
-        slot_list *root = &self->roots[self->next_root++];
-        self->slots = *root;
-        memset(root, 0, sizeof(slot_list));
+        if (slots_move_all(&self->roots[self->next_root++], &self->slots) < 0) {
+            return -1;
+        }
     }
-    self->level = self->slots;
-    memset(&self->slots, 0, sizeof(slot_list));
-    return self->level.size > 0;
 }
 
 /* Go on until something has to be awaited: what that is, None at the end, or NULL. */
 static PyObject *
 advance(run_state *self)
 {
-    PyObject *step;
     for (;;) {
-        switch (self->phase) {
-        case PHASE_NEXT:
-            if (!begin_level(self)) {
-                return Py_NewRef(Py_None);
+        if (self->phase == PHASE_NEXT) {
+            int phase = begin_level(self);
+            if (phase <= PHASE_NEXT) {
+                return phase < 0 ? NULL : Py_NewRef(Py_None);
+            }
+            self->phase = (run_phase)phase;
+            if (phase == PHASE_GATHER) {
+                return slots_awaitables(self, &self->level);
             }
             if (slots_load(self, &self->level) < 0) {
                 return NULL;
             }
-            self->phase = PHASE_LOAD;
-            break;
-        case PHASE_LOAD:
-            step = slots_load_async(self, &self->level);
+        }
+        if (self->phase == PHASE_LOAD) {
+            PyObject *step = slots_load_async(self, &self->level);
             if (step != Py_None) {
                 return step;
             }
             Py_DECREF(step);
-            self->phase = PHASE_GATHER;
-            step = slots_awaitables(self, &self->level);
-            if (step != Py_None) {
-                return step;
-            }
-            Py_DECREF(step);
-            self->phase = PHASE_SETTLE;
-            break;
-        case PHASE_GATHER:
-        case PHASE_SETTLE:
-            self->phase = PHASE_NEXT;
-            if (slots_settle(self, &self->level) < 0) {
-                return NULL;
-            }
-            break;
+        }
+        self->phase = PHASE_NEXT;
+        if (slots_settle(self, &self->level) < 0) {
+            return NULL;
         }
     }
 }

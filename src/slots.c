@@ -87,47 +87,73 @@ slots_forget(run_state *run, Py_ssize_t mark)
     list->size = kept;
 }
 
-void
-slots_forget_late(run_state *run, slot_list *list, long tick)
+static void
+close_coroutine(const run_state *run, PyObject *value)
 {
+    if (value != NULL && PyCoro_CheckExact(value)) {
+        PyObject *closed = PyObject_CallMethodNoArgs(value, run->state->str_close);
+        Py_XDECREF(closed);
+        PyErr_Clear();
+    }
+}
+
+/* Whether graphql-core would have dropped the coroutine of this slot. */
+static int
+is_lost(const run_state *run, const slot_node *self)
+{
+    const place_node *place = self->place;
+    if (run->null_tick >= 0 && run->base_tick + (long)place->depth >= run->null_tick) {
+        return 1;
+    }
+    for (const place_node *above = place->parent; above != NULL; above = above->parent) {
+        if (above->failed_tick == place->tick) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void
+slots_forget_failed(run_state *run)
+{
+    slot_list *list = &run->slots;
     Py_ssize_t kept = 0;
+    if (!run->has_failures && run->null_tick < 0) {
+        return;
+    }
     for (Py_ssize_t i = 0; i < list->size; i++) {
         slot_node moved = list->items[i];
-        if (moved.kind == SLOT_BATCH || run->base_tick + moved.place->depth < tick) {
+        if (moved.kind == SLOT_BATCH || !is_lost(run, &moved)) {
             list->items[kept++] = moved;
-            continue;
         }
-        if (moved.value != NULL && PyCoro_CheckExact(moved.value)) {
-            PyObject *closed = PyObject_CallMethodNoArgs(moved.value, run->state->str_close);
-            Py_XDECREF(closed);
-            PyErr_Clear();
+        else {
+            list->items[i].kind = SLOT_BATCH; /* nobody may meet it while it is closed */
+            close_coroutine(run, moved.value);
+            slot_release(&moved);
         }
-        slot_release(&moved);
     }
     list->size = kept;
+    run->has_failures = 0;
 }
 
 void
 slots_close(const run_state *run, slot_list *list)
 {
     for (Py_ssize_t i = 0; i < list->size; i++) {
-        PyObject *value = list->items[i].value;
-        if (value != NULL && list->items[i].kind != SLOT_BATCH && PyCoro_CheckExact(value)) {
-            PyObject *closed = PyObject_CallMethodNoArgs(value, run->state->str_close);
-            Py_XDECREF(closed);
-            PyErr_Clear();
+        if (list->items[i].kind != SLOT_BATCH) {
+            close_coroutine(run, list->items[i].value);
         }
     }
     slots_clear(list);
 }
 
 int
-slots_move_batches(slot_list *from, slot_list *to)
+slots_move_batches(slot_list *from, slot_list *to, int all)
 {
     Py_ssize_t kept = 0;
     for (Py_ssize_t i = 0; i < from->size; i++) {
         slot_node moved = from->items[i];
-        if (moved.kind != SLOT_BATCH || moved.needs_await) {
+        if (moved.kind != SLOT_BATCH || (moved.needs_await && !all)) {
             from->items[kept++] = moved;
             continue;
         }

@@ -19,7 +19,7 @@ from graphql import execute, execute_sync, parse, validate
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from graphene_sqlalchemy_c import ExecutionContext
+from graphene_sqlalchemy_c import ExecutionContext, _core
 
 EXAMPLES = int(os.environ.get("GSC_EXAMPLES", "150"))
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
@@ -97,7 +97,7 @@ class World:
 
     def draw_fields(self, rnd: random.Random, names: list[str]) -> dict[str, tuple[Any, str]]:
         fields = {}
-        kinds = ["attribute", "attribute", "python", "failing"]
+        kinds = ["attribute", "attribute", "python", "failing", "batch"]
         if self.is_async:
             kinds += ["async", "async_failing"]
         for i in range(rnd.randint(1, 4)):
@@ -124,7 +124,10 @@ class World:
         world = self
         members: dict[str, Any] = {}
         for field, (shape, kind) in shapes.items():
-            members[field] = graphene.Field(lambda shape=shape: world.type_of(shape))
+            batch = Batch(field) if kind == "batch" else None
+            members[field] = graphene.Field(
+                lambda shape=shape: world.type_of(shape), resolver=batch
+            )
             resolver = RESOLVERS.get(kind)
             if resolver is not None:
                 members[f"resolve_{field}"] = resolver(field)
@@ -242,6 +245,37 @@ def async_failing_resolver(field: str) -> Any:
         return getattr(root, field)
 
     return resolve
+
+
+class Batch:
+    """A relationship: called under graphql-core, loaded for all parents of a level under ours."""
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+
+    def __call__(self, root: Any, info: Any) -> Any:
+        if crc32(f"{root.key}{self.field}".encode()) % 4 == 0:
+            raise ValueError(f"{root.key} {self.field}")
+        return getattr(root, self.field)
+
+    def load_many(self, parents: list[Any]) -> list[Any]:
+        values = []
+        for parent in parents:
+            try:
+                values.append(self(parent, None))
+            except ValueError as error:
+                values.append(error)
+        return values
+
+    def needs_await(self, parent: Any) -> bool:
+        return False
+
+
+@pytest.fixture(autouse=True, scope="module")
+def batch_type() -> Any:
+    _core.set_resolver_types(Batch, None, None)
+    yield
+    _core.set_resolver_types(None, None, None)
 
 
 RESOLVERS = {
