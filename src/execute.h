@@ -87,6 +87,7 @@ typedef struct {
     PyObject *arguments;        /* owned: list, values of ARGUMENTS_PER_OPERATION; NULL at first */
     PyObject *data;             /* owned: the response */
     PyObject *events;           /* owned: list of error events; NULL without errors */
+    PyObject *aborts;           /* owned: dict, where walks were cut short; NULL without */
     PyObject *origin;           /* owned: document position of the error that is in flight */
     slot_list slots;            /* left by the walk that is going on */
     slot_list level;            /* being drained */

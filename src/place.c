@@ -362,6 +362,53 @@ climbing_time(const run_state *run, Py_ssize_t depth)
     return depth < run->tick - run->base_tick ? 2 : 0;
 }
 
+/* (tick, position) of a walk that would not have gone on below `failed`, with the position of the
+ * error that cut it short: what comes later in the document, in this walk, was never executed. */
+static int
+record_abort(run_state *run, place_node *failed)
+{
+    frame_node position = {.place = failed};
+    int result = -1;
+    PyObject *above = NULL, *where = NULL;
+    PyObject *key = document_position(&position);
+    if (key != NULL) {
+        above = PyTuple_GetSlice(key, 0, PyTuple_GET_SIZE(key) - 1);
+    }
+    where = above ? Py_BuildValue("(lO)", run->tick, above) : NULL;
+    if (where != NULL && run->aborts == NULL) {
+        run->aborts = PyDict_New();
+    }
+    if (where != NULL && run->aborts != NULL) {
+        PyObject *known = PyDict_GetItemWithError(run->aborts, where);
+        int later = known ? PyObject_RichCompareBool(known, run->origin, Py_LE) : 0;
+        result = later < 0 || PyErr_Occurred()
+                     ? -1
+                     : later ? 0 : PyDict_SetItem(run->aborts, where, run->origin);
+    }
+    Py_XDECREF(key);
+    Py_XDECREF(above);
+    Py_XDECREF(where);
+    return result;
+}
+
+/* Whether an event belongs to what was never executed: 1, 0 or -1. */
+static int
+is_aborted(const run_state *run, PyObject *event)
+{
+    PyObject *position = PyTuple_GET_ITEM(event, 1);
+    int result = 0;
+    for (Py_ssize_t i = 0; run->aborts && i < PyTuple_GET_SIZE(position) && result == 0; i++) {
+        PyObject *above = PyTuple_GetSlice(position, 0, i);
+        PyObject *where = above ? PyTuple_Pack(2, PyTuple_GET_ITEM(event, 0), above) : NULL;
+        PyObject *origin = where ? PyDict_GetItemWithError(run->aborts, where) : NULL;
+        result = origin ? PyObject_RichCompareBool(origin, position, Py_LT)
+                        : PyErr_Occurred() ? -1 : 0;
+        Py_XDECREF(above);
+        Py_XDECREF(where);
+    }
+    return result;
+}
+
 int
 place_climb(run_state *run, place_node *self)
 {
@@ -370,12 +417,20 @@ place_climb(run_state *run, place_node *self)
     }
     int result = -1;
     long tick = run->tick;
+    place_node *failed = NULL;
     PyObject *error = take_exception();
     for (place_node *parent = self->parent; parent != NULL; parent = parent->parent) {
         long time = climbing_time(run, parent->depth);
         if (time == 0) {
             parent->failed_tick = run->tick;
             run->has_failures = 1;
+            failed = parent;
+        }
+        else if (failed != NULL) {
+            if (record_abort(run, failed) < 0) {
+                goto done;
+            }
+            failed = NULL;
         }
         tick += time;
         if (parent->type->kind != TYPE_NON_NULL) {
@@ -383,16 +438,19 @@ place_climb(run_state *run, place_node *self)
             if (path != NULL && place_set(parent, Py_None) == 0) {
                 result = record_event(run, tick, error, path);
             }
-            Py_DECREF(error);
-            return result;
+            goto done;
         }
     }
-    tick += climbing_time(run, 0);
+    if (failed != NULL && run->tick > run->base_tick && record_abort(run, failed) < 0) {
+        goto done;
+    }
+    tick += run->is_serial ? 0 : climbing_time(run, 0); /* a mutation's root fields are no tasks */
     Py_XSETREF(run->data, Py_NewRef(Py_None));
     if (run->null_tick < 0 || tick < run->null_tick) {
         run->null_tick = tick;
     }
     result = record_event(run, tick, error, NULL);
+done:
     Py_DECREF(error);
     return result;
 }
@@ -411,6 +469,11 @@ replay_events(run_state *run)
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(events) && result == 0; i++) {
         PyObject *event = PyList_GET_ITEM(events, i);
+        int aborted = is_aborted(run, event);
+        if (aborted != 0) {
+            result = aborted < 0 ? -1 : 0;
+            continue;
+        }
         PyObject *added =
             PyObject_CallMethodObjArgs(run->collected_errors, run->state->str_add,
                                        PyTuple_GET_ITEM(event, 3), PyTuple_GET_ITEM(event, 4),

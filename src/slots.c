@@ -102,7 +102,7 @@ static int
 is_lost(const run_state *run, const slot_node *self)
 {
     const place_node *place = self->place;
-    if (run->null_tick >= 0 && run->base_tick + (long)place->depth >= run->null_tick) {
+    if (run->null_tick >= 0 && run->base_tick + (long)place->depth > run->null_tick) {
         return 1;
     }
     for (const place_node *above = place->parent; above != NULL; above = above->parent) {
