@@ -4,6 +4,7 @@ from typing import Any, final
 def set_resolver_types(
     batch: type | None, connection: type | None, attribute: type | None, /
 ) -> None: ...
+
 @final
 class Plan:
     def __new__(
@@ -18,6 +19,7 @@ class Plan:
         /,
     ) -> Plan: ...
     def is_usable(self) -> bool: ...
+
 @final
 class Run:
     def __new__(cls, plan: Plan, context: Any, root_value: Any, is_serial: bool, /) -> Run: ...

@@ -63,6 +63,7 @@ from graphql.type.scalars import (
 # hides.
 execute_module: Any = import_module("graphql.execution.execute")
 subscribe_module: Any = import_module("graphql.execution.subscribe")
+graphene_schema_module: Any = import_module("graphene.types.schema")
 graphql_module: Any = import_module("graphql.graphql")
 
 SELECTIONS_NESTED_TOO_DEEPLY: str = execute_module.SELECTIONS_NESTED_TOO_DEEPLY
@@ -77,7 +78,11 @@ serialize_time = Time.serialize
 serialize_decimal = Decimal.serialize
 serialize_uuid = UUID.serialize
 serialize_big_int = BigInt.serialize
+_node_to_global_id: Any = Node.to_global_id
+_default_to_global_id: Any = DefaultGlobalIDType.to_global_id
 global_id_resolver = GlobalID.id_resolver
+graphene_schema_class = graphene_schema_module.Schema
+normalize_execute_kwargs = graphene_schema_module.normalize_execute_kwargs
 
 __all__ = [
     "SELECTIONS_NESTED_TOO_DEEPLY",
@@ -121,6 +126,11 @@ __all__ = [
     "list_of_async_iterable",
     "located_error",
     "partial",
+    "serialize_boolean",
+    "serialize_float",
+    "serialize_id",
+    "serialize_int",
+    "serialize_string",
     "should_include_node",
 ]
 
@@ -171,15 +181,18 @@ def global_id_parts(resolver: Any) -> tuple[Any, str | None] | None:
     """
     if len(resolver.args) != 2 or set(resolver.keywords) != {"parent_type_name"}:
         return None
+    parent_resolver: Any
+    node: Any
     parent_resolver, node = resolver.args
     if not (isinstance(node, type) and issubclass(node, AbstractNode)):
         # A plain `relay.Node` is an AbstractNode too; anything else is the user's own.
         return None
     to_global_id = getattr(node, "to_global_id", None)
-    if getattr(to_global_id, "__func__", None) is not Node.to_global_id.__func__:
+    if getattr(to_global_id, "__func__", None) is not _node_to_global_id.__func__:
         return None
-    id_type = node._meta.global_id_type
-    if id_type.to_global_id.__func__ is not DefaultGlobalIDType.to_global_id.__func__:
+    options: Any = node._meta
+    id_type = options.global_id_type
+    if id_type.to_global_id.__func__ is not _default_to_global_id.__func__:
         return None
     name = resolver.keywords["parent_type_name"]
     return (parent_resolver, name or None) if name is None or type(name) is str else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from asyncio import gather
 from collections.abc import Awaitable
+from threading import Lock
 from typing import Any
 
 import graphql
@@ -47,9 +48,10 @@ class PlanStore:
     MAX_PLANS = 16
     """Plans of one document that are kept at most."""
 
-    __slots__ = ("_conditions", "_plans", "hits")
+    __slots__ = ("_conditions", "_lock", "_plans", "hits")
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._plans: dict[tuple[Any, ...], Plan] = {}
         self._conditions: dict[int, frozenset[str]] = {}
         self.hits = 0
@@ -72,14 +74,16 @@ class PlanStore:
             if plan.is_usable():
                 self.hits += 1
                 return plan
-            self._plans.pop(key, None)
+            with self._lock:
+                self._plans.pop(key, None)
         return None
 
     def put(self, key: tuple[Any, ...], plan: Plan) -> None:
         """Keep a plan, in the place of the oldest one when there are too many."""
-        while len(self._plans) >= self.MAX_PLANS:
-            self._plans.pop(next(iter(self._plans), key), None)
-        self._plans[key] = plan
+        with self._lock:
+            while len(self._plans) >= self.MAX_PLANS:
+                del self._plans[next(iter(self._plans))]
+            self._plans[key] = plan
 
 
 def _bare(type_node: Any) -> Any:
@@ -91,8 +95,8 @@ def _bare(type_node: Any) -> Any:
 class ExecutionContext(graphql.ExecutionContext):
     """graphql-core's execution context with the walk over the response in C.
 
-    Use it as `execution_context_class` wherever graphql-core, graphene or a view takes one. Data and
-    errors are those of `graphql.ExecutionContext`. A subclass that overrides a method of
+    Use it as `execution_context_class` wherever graphql-core, graphene or a view takes one. Data
+    and errors are those of `graphql.ExecutionContext`. A subclass that overrides a method of
     graphql-core's walk (`execute_field`, `complete_value`, ...) is executed by graphql-core.
     """
 

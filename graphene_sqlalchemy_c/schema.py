@@ -8,10 +8,14 @@ from threading import Lock
 from typing import Any
 
 import graphene
-from graphene.types.schema import normalize_execute_kwargs
 from graphql import ASTValidationRule, ExecutionResult, GraphQLSchema, Source, validate_schema
 
-from ._graphql import execute_module, graphql_assume_not_awaitable
+from ._graphql import (
+    execute_module,
+    graphene_schema_class,
+    graphql_assume_not_awaitable,
+    normalize_execute_kwargs,
+)
 from .documents import MAX_DOCUMENTS, MAX_SOURCE_BYTES, CacheInfo, DocumentCache
 from .execution import ExecutionContext, PlanStore, install_context, uninstall_context
 
@@ -122,7 +126,7 @@ def _execute_sync(
     return executed
 
 
-class Schema(graphene.Schema):  # type: ignore[misc]
+class Schema(graphene.Schema):
     """A `graphene.Schema` that executes in C and keeps its documents.
 
     It takes the arguments of `graphene.Schema`, and:
@@ -144,7 +148,7 @@ class Schema(graphene.Schema):  # type: ignore[misc]
     ) -> None:
         documents = DocumentCache(validation_rules, max_documents, max_source_bytes)
         self.__dict__[_ATTRIBUTE] = documents
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Execute a request synchronously; arguments as `graphene.Schema.execute`."""
@@ -205,18 +209,18 @@ def install_execution() -> None:
     """
     install_context()
     if not _stock_methods:
-        _stock_methods["execute"] = graphene.Schema.execute
-        _stock_methods["execute_async"] = graphene.Schema.execute_async
-        graphene.Schema.execute = _installed_execute
-        graphene.Schema.execute_async = _installed_execute_async
+        _stock_methods["execute"] = graphene_schema_class.execute
+        _stock_methods["execute_async"] = graphene_schema_class.execute_async
+        graphene_schema_class.execute = _installed_execute
+        graphene_schema_class.execute_async = _installed_execute_async
 
 
 def uninstall_execution() -> None:
     """Undo `install_execution`, except where somebody has put a method of theirs over ours."""
     uninstall_context()
     if _stock_methods:
-        if graphene.Schema.execute is _installed_execute:
-            graphene.Schema.execute = _stock_methods["execute"]
-        if graphene.Schema.execute_async is _installed_execute_async:
-            graphene.Schema.execute_async = _stock_methods["execute_async"]
+        if graphene_schema_class.execute is _installed_execute:
+            graphene_schema_class.execute = _stock_methods["execute"]
+        if graphene_schema_class.execute_async is _installed_execute_async:
+            graphene_schema_class.execute_async = _stock_methods["execute_async"]
         _stock_methods.clear()

@@ -391,7 +391,8 @@ def test_async_answers_are_graphql_cores(seed: int, yes: bool) -> None:
         return answer(result), key_orders(result.data)
 
     stock = asyncio.run(run(StockContext))
-    assume(not holds_coroutine(stock[0][0]))
+    lost = stock[0][0] is None and world.has_async_checks
+    assume(not lost and not holds_coroutine(stock[0][0]))
     ours = asyncio.run(run(ExecutionContext))
     assert ours[0] == stock[0], query
     assert ours[1] == stock[1], query
