@@ -56,27 +56,18 @@ class CachedDocument:
 
 
 class _Segment:
-    """Documents by source, the least recently used first, within two bounds."""
+    """Documents by source, the least recently used first."""
 
-    __slots__ = ("entries", "max_bytes", "max_entries", "size")
+    __slots__ = ("entries", "size")
 
-    def __init__(self, max_entries: int, max_bytes: int) -> None:
+    def __init__(self) -> None:
         self.entries: OrderedDict[Any, CachedDocument] = OrderedDict()
-        self.max_entries = max_entries
-        self.max_bytes = max_bytes
         self.size = 0
 
-    def add(self, key: Any, entry: CachedDocument) -> list[tuple[Any, CachedDocument]]:
-        """Add as the most recently used one; what has to go for it is returned."""
+    def add(self, key: Any, entry: CachedDocument) -> None:
         self.remove(key)
         self.entries[key] = entry
         self.size += entry.size
-        evicted = []
-        while len(self.entries) > self.max_entries or self.size > self.max_bytes:
-            old_key, old = self.entries.popitem(last=False)
-            self.size -= old.size
-            evicted.append((old_key, old))
-        return evicted
 
     def remove(self, key: Any) -> CachedDocument | None:
         entry = self.entries.pop(key, None)
@@ -84,13 +75,18 @@ class _Segment:
             self.size -= entry.size
         return entry
 
+    def pop_oldest(self) -> tuple[Any, CachedDocument]:
+        key, entry = self.entries.popitem(last=False)
+        self.size -= entry.size
+        return key, entry
+
 
 class DocumentCache:
     """Documents that are valid for a schema, least recently used ones dropped first.
 
-    A document comes in on probation, into a quarter of the room, and gets into the rest when it is
-    asked for again. So a client that sends ever-new documents displaces only other documents that
-    were sent once. Documents with errors are not kept at all: each time they cost what they cost
+    A document comes in on probation, and is kept when it is asked for again. What is kept may take
+    three quarters of the room, what is on probation takes the rest. So a client that sends ever-new
+    documents displaces only other documents that were sent once. Documents with errors are not kept at all: each time they cost what they cost
     without a cache. Safe to use from several threads; parsing and validating happen outside of the
     lock.
 
@@ -109,9 +105,8 @@ class DocumentCache:
         self.rules = tuple(rules)
         self.max_documents = max_documents
         self.max_source_bytes = max_source_bytes
-        quarter = (max_documents + 3) // 4
-        self._probation = _Segment(quarter, max_source_bytes // 4)
-        self._kept = _Segment(max_documents - quarter, max_source_bytes - max_source_bytes // 4)
+        self._probation = _Segment()
+        self._kept = _Segment()
         self._lock = Lock()
         self._hits = 0
         self._misses = 0
@@ -137,9 +132,8 @@ class DocumentCache:
     def clear(self) -> None:
         """Forget all documents; the counts stay."""
         with self._lock:
-            for segment in (self._probation, self._kept):
-                segment.entries.clear()
-                segment.size = 0
+            self._probation = _Segment()
+            self._kept = _Segment()
 
     def load(
         self, schema: GraphQLSchema, source: str | Source, hide_suggestions: bool = False
@@ -186,10 +180,18 @@ class DocumentCache:
                 self._misses += 1
                 return None
             self._hits += 1
-            # The second request lets it in; what it displaces has another chance on probation.
-            for old_key, old in self._kept.add(key, entry):
-                self._probation.add(old_key, old)
+            self._keep(key, entry)
             return entry
+
+    def _keep(self, key: Any, entry: CachedDocument) -> None:
+        """Keep a document that was asked for again; what has to go for it is on probation again."""
+        kept = self._kept
+        kept.add(key, entry)
+        while (
+            len(kept.entries) > max(1, self.max_documents * 3 // 4)
+            or kept.size > self.max_source_bytes * 3 // 4
+        ):
+            self._probation.add(*kept.pop_oldest())
 
     def _put(self, key: Any, entry: CachedDocument) -> None:
         if entry.size > self.max_source_bytes // 16 or not self.max_documents:
@@ -197,3 +199,8 @@ class DocumentCache:
         with self._lock:
             self._kept.remove(key)
             self._probation.add(key, entry)
+            while self._probation.entries and (
+                len(self._probation.entries) + len(self._kept.entries) > self.max_documents
+                or self._probation.size + self._kept.size > self.max_source_bytes
+            ):
+                self._probation.pop_oldest()

@@ -151,9 +151,7 @@ def test_a_failing_load_is_an_error_at_each_field_it_served() -> None:
     root = data()
     root["authors"][1]["books"][1]["reviews"] = "fails"
     document = parse("{ authors { books { title reviews { stars } } } one { title } }")
-    result = execute_sync(
-        make_schema(), document, root, execution_context_class=ExecutionContext
-    )
+    result = execute_sync(make_schema(), document, root, execution_context_class=ExecutionContext)
     assert result.data["authors"][0]["books"][0] == {"title": "b0", "reviews": None}
     assert result.data["one"] == {"title": "b9"}
     assert {error.message for error in result.errors} == {"statement for reviews"}
@@ -190,11 +188,15 @@ def test_middleware_is_called_for_each_parent() -> None:
 
 
 def test_a_mutation_loads_before_the_next_one_begins() -> None:
-    both_sync("mutation { a: add(value: 1) { books { title } } b: add(value: 2) { __typename } }", 0)
+    both_sync(
+        "mutation { a: add(value: 1) { books { title } } b: add(value: 2) { __typename } }", 0
+    )
     assert Batch.log == [("add", 1), ("books", 1), ("add", 2)]
 
 
-QUERY = "{ authors { books { title late reviews { stars } strict } } one { late reviews { stars } } }"
+QUERY = (
+    "{ authors { books { title late reviews { stars } strict } } one { late reviews { stars } } }"
+)
 
 
 async def run(query: str, root: Any, is_async: bool) -> Any:
