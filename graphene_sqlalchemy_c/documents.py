@@ -86,9 +86,9 @@ class DocumentCache:
 
     A document comes in on probation, and is kept when it is asked for again. What is kept may take
     three quarters of the room, what is on probation takes the rest. So a client that sends ever-new
-    documents displaces only other documents that were sent once. Documents with errors are not kept at all: each time they cost what they cost
-    without a cache. Safe to use from several threads; parsing and validating happen outside of the
-    lock.
+    documents displaces only other documents that were sent once. Documents with errors are not kept
+    at all: each time they cost what they cost without a cache. Safe to use from several threads;
+    parsing and validating happen outside of the lock.
 
     :param rules: validation rules besides graphql-core's `specified_rules`
     :param max_documents: documents that are kept at most; 0 keeps none
