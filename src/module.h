@@ -78,13 +78,11 @@
     FROM_GRAPHQL(X, FragmentSpreadNode)                                                           \
     FROM_GRAPHQL(X, GraphQLEnumType)                                                              \
     FROM_GRAPHQL(X, GraphQLError)                                                                 \
-    FROM_GRAPHQL(X, GraphQLInterfaceType)                                                         \
     FROM_GRAPHQL(X, GraphQLList)                                                                  \
     FROM_GRAPHQL(X, GraphQLNonNull)                                                               \
     FROM_GRAPHQL(X, GraphQLObjectType)                                                            \
     FROM_GRAPHQL(X, GraphQLResolveInfo)                                                           \
     FROM_GRAPHQL(X, GraphQLScalarType)                                                            \
-    FROM_GRAPHQL(X, GraphQLUnionType)                                                             \
     FROM_GRAPHQL(X, InlineFragmentNode)                                                           \
     FROM_GRAPHQL(X, Mapping)                                                                      \
     FROM_GRAPHQL(X, Path)                                                                         \

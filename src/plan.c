@@ -52,32 +52,34 @@ plan_object_of(plan_root *plan, PyObject *type)
     return failed ? NULL : self;
 }
 
+/* isinstance() for the classes of graphql-core's types, which have no say of their own in it. */
+static int
+is_of(PyObject *type, PyObject *class)
+{
+    return PyObject_TypeCheck(type, (PyTypeObject *)class);
+}
+
 /* Fill in a node for a named type. */
 static int
 complete_named_type(plan_root *plan, plan_type *self)
 {
     module_state *state = plan->state;
     PyObject *type = self->type;
-    int is = PyObject_IsInstance(type, state->GraphQLObjectType);
-    if (is != 0) {
-        self->kind = TYPE_OBJECT;
-        self->object = is > 0 ? plan_object_of(plan, type) : NULL;
-        return self->object == NULL ? -1 : 0;
-    }
-    is = PyObject_IsInstance(type, state->GraphQLEnumType);
-    if (is < 0) {
-        return -1;
-    }
-    int is_scalar = is ? 0 : PyObject_IsInstance(type, state->GraphQLScalarType);
-    if (is || is_scalar) {
+    int is_enum = is_of(type, state->GraphQLEnumType);
+    if (is_enum || is_of(type, state->GraphQLScalarType)) {
         self->kind = TYPE_LEAF;
-        self->function = is_scalar < 0 ? NULL : PyObject_GetAttr(type, state->str_serialize);
+        self->function = PyObject_GetAttr(type, state->str_serialize);
         if (self->function == NULL) {
             return -1;
         }
-        self->leaf = is ? LEAF_ENUM : leaf_classify(state, self->function);
-        self->memo = is ? Py_BuildValue("({}{})") : NULL;
-        return is && self->memo == NULL ? -1 : 0;
+        self->leaf = is_enum ? LEAF_ENUM : leaf_classify(state, self->function);
+        self->memo = is_enum ? Py_BuildValue("({}{})") : NULL;
+        return is_enum && self->memo == NULL ? -1 : 0;
+    }
+    if (is_of(type, state->GraphQLObjectType)) {
+        self->kind = TYPE_OBJECT;
+        self->object = plan_object_of(plan, type);
+        return self->object == NULL ? -1 : 0;
     }
     self->kind = TYPE_ABSTRACT;
     self->function = PyObject_GetAttr(type, state->str_resolve_type);
@@ -101,12 +103,8 @@ compile_type(plan_root *plan, PyObject *type)
         *link = self;
         link = &self->inner;
         self->type = Py_NewRef(current);
-        int non_null = PyObject_IsInstance(current, state->GraphQLNonNull);
-        int list = non_null == 0 ? PyObject_IsInstance(current, state->GraphQLList) : 0;
-        if (non_null < 0 || list < 0) {
-            goto error;
-        }
-        if (!non_null && !list) {
+        int non_null = is_of(current, state->GraphQLNonNull);
+        if (!non_null && !is_of(current, state->GraphQLList)) {
             if (complete_named_type(plan, self) < 0) {
                 goto error;
             }
