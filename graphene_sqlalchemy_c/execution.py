@@ -16,7 +16,13 @@ from graphql import GraphQLError, OperationDefinitionNode, OperationType, defaul
 from ._core import Plan, Run
 from ._graphql import SELECTIONS_NESTED_TOO_DEEPLY, execute_module, subscribe_module
 
-__all__ = ["ExecutionContext", "PlanStore", "install_context", "uninstall_context"]
+__all__ = [
+    "DefaultExecutionContext",
+    "ExecutionContext",
+    "PlanStore",
+    "install_context",
+    "uninstall_context",
+]
 
 Step = Awaitable[Any] | list[Awaitable[Any]] | None
 
@@ -92,12 +98,11 @@ def _bare(type_node: Any) -> Any:
     return getattr(type_node, "name", None)
 
 
-class ExecutionContext(graphql.ExecutionContext):
-    """graphql-core's execution context with the walk over the response in C.
+class DefaultExecutionContext(graphql.ExecutionContext):
+    """What `install_context` makes graphql-core's default; see `ExecutionContext`.
 
-    Use it as `execution_context_class` wherever graphql-core, graphene or a view takes one. Data
-    and errors are those of `graphql.ExecutionContext`. A subclass that overrides a method of
-    graphql-core's walk (`execute_field`, `complete_value`, ...) is executed by graphql-core.
+    It is a class of its own so that a program, or a test harness, that subclasses whatever
+    graphql-core's default is can tell the default from the class it asks for.
     """
 
     plans: PlanStore | None = None
@@ -107,9 +112,9 @@ class ExecutionContext(graphql.ExecutionContext):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        stock = graphql_context
         cls._overrides_walk = any(
-            getattr(cls, name) is not getattr(stock, name) for name in WALK_METHODS
+            getattr(cls, name) is not getattr(DefaultExecutionContext, name)
+            for name in WALK_METHODS
         )
 
     def execute_operation(self, operation: OperationDefinitionNode, root_value: Any) -> Any:
@@ -167,7 +172,13 @@ class ExecutionContext(graphql.ExecutionContext):
         raise GraphQLError(SELECTIONS_NESTED_TOO_DEEPLY, operation)
 
 
-graphql_context = graphql.ExecutionContext
+class ExecutionContext(DefaultExecutionContext):
+    """graphql-core's execution context with the walk over the response in C.
+
+    Use it as `execution_context_class` wherever graphql-core, graphene or a view takes one. Data
+    and errors are those of `graphql.ExecutionContext`. A subclass that overrides a method of
+    graphql-core's walk (`execute_field`, `complete_value`, ...) is executed by graphql-core.
+    """
 
 
 async def _drive(run: Run, step: Step) -> Any:
@@ -204,14 +215,14 @@ def install_context() -> None:
     if not _stock_defaults:
         _stock_defaults["execute"] = execute_module.ExecutionContext
         _stock_defaults["subscribe"] = subscribe_module.ExecutionContext
-        execute_module.ExecutionContext = ExecutionContext
-        subscribe_module.ExecutionContext = ExecutionContext
+        execute_module.ExecutionContext = DefaultExecutionContext
+        subscribe_module.ExecutionContext = DefaultExecutionContext
 
 
 def uninstall_context() -> None:
     """Give graphql-core its default contexts back, where they are still ours."""
     if _stock_defaults:
         for name, module in (("execute", execute_module), ("subscribe", subscribe_module)):
-            if module.ExecutionContext is ExecutionContext:
+            if module.ExecutionContext is DefaultExecutionContext:
                 module.ExecutionContext = _stock_defaults[name]
         _stock_defaults.clear()

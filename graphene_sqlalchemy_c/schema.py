@@ -17,7 +17,13 @@ from ._graphql import (
     normalize_execute_kwargs,
 )
 from .documents import MAX_DOCUMENTS, MAX_SOURCE_BYTES, CacheInfo, DocumentCache
-from .execution import ExecutionContext, PlanStore, install_context, uninstall_context
+from .execution import (
+    DefaultExecutionContext,
+    ExecutionContext,
+    PlanStore,
+    install_context,
+    uninstall_context,
+)
 
 __all__ = ["Schema", "document_cache", "install_execution", "uninstall_execution"]
 
@@ -35,7 +41,7 @@ class _ContextWithPlans:
 
     def build(self, *args: Any, **kwargs: Any) -> Any:
         context = self._class.build(*args, **kwargs)
-        if isinstance(context, ExecutionContext):
+        if isinstance(context, DefaultExecutionContext):
             context.plans = self._plans
         return context
 

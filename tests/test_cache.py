@@ -14,6 +14,7 @@ from graphql import Source, execute_sync, parse
 from graphql.execution.execute import ExecutionContext as StockContext
 
 from graphene_sqlalchemy_c import ExecutionContext, Schema
+from graphene_sqlalchemy_c.execution import DefaultExecutionContext
 from graphene_sqlalchemy_c.schema import document_cache, install_execution, uninstall_execution
 
 
@@ -244,7 +245,7 @@ def test_installing_gives_graphene_the_same() -> None:
             assert asyncio.run(schema.execute_async("{ a }")).data == {"a": 1}
         assert document_cache(schema).info().hits == 3
         # The caller of the resolver is the frame that runs the walk: ours.
-        assert set(contexts) == {ExecutionContext}
+        assert set(contexts) == {DefaultExecutionContext}
     finally:
         uninstall_execution()
     assert (graphene.Schema.execute, graphene.Schema.execute_async) == stock_methods
