@@ -62,8 +62,8 @@ typedef enum {
     RESOLVE_CONNECTION, /* a connection over such a relationship */
 } resolver_kind;
 
-/* How an attribute of the objects of one class is read; see resolve_read_kind(). */
-typedef enum { READ_GETATTR, READ_INSTANCE_DICT } read_kind;
+/* How a name of the objects of one class is read; see learn_class() in resolve.c. */
+typedef enum { READ_GETATTR, READ_INSTANCE_DICT, READ_MAPPING } read_kind;
 
 typedef struct plan_resolver {
     resolver_kind kind;
@@ -75,7 +75,6 @@ typedef struct plan_resolver {
     struct plan_resolver *inner; /* owned: RESOLVE_GLOBAL_ID */
     PyTypeObject *seen_type;     /* owned: class that `read` is about; may be NULL */
     unsigned long long seen_run; /* run in which that was found out */
-    int is_mapping;              /* RESOLVE_DEFAULT, RESOLVE_DICT_OR_ATTR: about seen_type */
 } plan_resolver;
 
 /* How long coerced arguments are kept; the numbers are those of `arguments_use` in _graphql.py. */

@@ -137,13 +137,15 @@ is_instrumented(const module_state *state, PyTypeObject *type, PyObject *key)
     return result;
 }
 
-/* Learn what the resolver has to know about the class of `object`, once per run and class. */
+/* What the resolver has to know about the class of `object`, found out once per run and class: a
+ * read_kind, or -1. It is returned, not read from the resolver afterwards: another thread may have
+ * learnt about another class by then. */
 static int
 learn_class(run_state *run, plan_resolver *resolver, PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
     if (resolver->seen_run == run->number && resolver->seen_type == type) {
-        return 0;
+        return (int)resolver->read;
     }
     int is_mapping = 0;
     if (resolver->kind == RESOLVE_DEFAULT) {
@@ -153,35 +155,39 @@ learn_class(run_state *run, plan_resolver *resolver, PyObject *object)
     if (is_mapping < 0 || instrumented < 0) {
         return -1;
     }
+    read_kind read = is_mapping ? READ_MAPPING : instrumented ? READ_INSTANCE_DICT : READ_GETATTR;
     PyTypeObject *old = resolver->seen_type;
     Py_INCREF(type);
     resolver->seen_type = type;
     resolver->seen_run = run->number;
-    resolver->is_mapping = is_mapping;
-    resolver->read = instrumented ? READ_INSTANCE_DICT : READ_GETATTR;
+    resolver->read = read;
     Py_XDECREF(old);
-    return 0;
+    return (int)read;
 }
 
-/* getattr(object, key, fallback) */
+/* What the instance dict holds, where the class lets it answer; new, or NULL with or without an
+ * exception. */
 static PyObject *
-read_attribute(run_state *run, plan_resolver *resolver, source_view *source)
+read_instance_dict(plan_resolver *resolver, source_view *source)
 {
-    if (learn_class(run, resolver, source->object) < 0) {
+    if (source->dict == NULL) {
+        source->dict = PyObject_GenericGetDict(source->object, NULL);
+    }
+    if (source->dict == NULL) {
+        PyErr_Clear(); /* no dict after all: the attribute decides */
         return NULL;
     }
-    if (resolver->read == READ_INSTANCE_DICT) {
-        if (source->dict == NULL) {
-            source->dict = PyObject_GenericGetDict(source->object, NULL);
-        }
-        if (source->dict == NULL) {
-            PyErr_Clear(); /* no dict after all: the attribute decides */
-        }
-        else {
-            PyObject *found = PyDict_GetItemWithError(source->dict, resolver->key);
-            if (found != NULL || PyErr_Occurred()) {
-                return Py_XNewRef(found);
-            }
+    return Py_XNewRef(PyDict_GetItemWithError(source->dict, resolver->key));
+}
+
+/* getattr(object, key, fallback), for a class of which `read` is known */
+static PyObject *
+read_attribute(plan_resolver *resolver, source_view *source, read_kind read)
+{
+    if (read == READ_INSTANCE_DICT) {
+        PyObject *found = read_instance_dict(resolver, source);
+        if (found != NULL || PyErr_Occurred()) {
+            return found;
         }
     }
     PyObject *value = PyObject_GetAttr(source->object, resolver->key);
@@ -230,17 +236,15 @@ static PyObject *
 resolve_default(run_state *run, plan_resolver *resolver, source_view *source, PyObject *arguments,
                 frame_node *position)
 {
-    PyObject *value;
-    if (PyDict_CheckExact(source->object)) {
-        value = read_key(run, resolver, source->object);
+    int read = READ_MAPPING;
+    if (!PyDict_CheckExact(source->object)) {
+        read = learn_class(run, resolver, source->object);
+        if (read < 0) {
+            return NULL;
+        }
     }
-    else if (learn_class(run, resolver, source->object) < 0) {
-        return NULL;
-    }
-    else {
-        value = resolver->is_mapping ? read_key(run, resolver, source->object)
-                                     : read_attribute(run, resolver, source);
-    }
+    PyObject *value = read == READ_MAPPING ? read_key(run, resolver, source->object)
+                                           : read_attribute(resolver, source, (read_kind)read);
     if (value == NULL || !PyCallable_Check(value)) {
         return value;
     }
@@ -285,16 +289,21 @@ static PyObject *
 resolve_known(run_state *run, plan_resolver *resolver, source_view *source, PyObject *arguments,
               frame_node *position)
 {
+    int read;
     switch (resolver->kind) {
     case RESOLVE_TYPENAME:
         return Py_NewRef(resolver->key);
     case RESOLVE_DEFAULT:
         return resolve_default(run, resolver, source, arguments, position);
     case RESOLVE_DICT_OR_ATTR:
-        return PyDict_Check(source->object) ? read_key(run, resolver, source->object)
-                                            : read_attribute(run, resolver, source);
+        if (PyDict_Check(source->object)) {
+            return read_key(run, resolver, source->object);
+        }
+        read = learn_class(run, resolver, source->object);
+        return read < 0 ? NULL : read_attribute(resolver, source, (read_kind)read);
     case RESOLVE_ATTRIBUTE:
-        return read_attribute(run, resolver, source);
+        read = learn_class(run, resolver, source->object);
+        return read < 0 ? NULL : read_attribute(resolver, source, (read_kind)read);
     case RESOLVE_GLOBAL_ID:
         return resolve_global_id(run, resolver, source, arguments, position);
     case RESOLVE_PYTHON:
