@@ -100,7 +100,7 @@ classify_global_id(plan_resolver *self, plan_root *plan, plan_object *parent,
     if (inner != NULL) {
         self->inner = inner;
         if (inner->kind == RESOLVE_ATTRIBUTE || inner->kind == RESOLVE_DICT_OR_ATTR ||
-            inner->kind == RESOLVE_PYTHON) {
+            inner->kind == RESOLVE_PYTHON || inner->kind == RESOLVE_PRIMARY_KEY) {
             read_by_key(self, RESOLVE_GLOBAL_ID, name == Py_None ? parent->name : name, Py_None);
         }
     }
@@ -144,10 +144,14 @@ done:
     return result;
 }
 
-/* Upstream's `lambda root, _info: getattr(root, model_attr, None)`. */
+/* Upstream's `resolve_id`, and its `lambda root, _info: getattr(root, model_attr, None)`. */
 static void
 classify_function(plan_resolver *self, const module_state *state)
 {
+    if (self->callable == state->upstream_resolve_id) {
+        self->kind = RESOLVE_PRIMARY_KEY;
+        return;
+    }
     PyObject *closure = PyFunction_GetClosure(self->callable);
     if (PyFunction_GetCode(self->callable) != state->upstream_attribute_code || closure == NULL ||
         PyTuple_GET_SIZE(closure) != 1) {

@@ -128,6 +128,8 @@
     X(upstream_attribute_code, "graphene_sqlalchemy_c._upstream_resolvers",                       \
       "attribute_lambda_code")                                                                    \
     X(upstream_is_type_of, "graphene_sqlalchemy_c._upstream_resolvers", "is_type_of")             \
+    X(upstream_resolve_id, "graphene_sqlalchemy_c._upstream_resolvers", "resolve_id")             \
+    X(primary_key_name, "graphene_sqlalchemy_c._upstream_resolvers", "primary_key_name")          \
     X(date_type, "datetime", "date")                                                              \
     X(datetime_type, "datetime", "datetime")                                                      \
     X(time_type, "datetime", "time")                                                              \

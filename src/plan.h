@@ -56,6 +56,7 @@ typedef enum {
     RESOLVE_DEFAULT,      /* graphql-core's default_field_resolver */
     RESOLVE_DICT_OR_ATTR, /* graphene's default resolver */
     RESOLVE_ATTRIBUTE,    /* getattr(root, key, fallback) */
+    RESOLVE_PRIMARY_KEY,  /* upstream's resolve_id */
     RESOLVE_TYPENAME,
     RESOLVE_GLOBAL_ID,
     RESOLVE_BATCH,      /* a relationship: load_many over the level */
@@ -69,7 +70,8 @@ typedef struct plan_resolver {
     resolver_kind kind;
     read_kind read;
     PyObject *callable;          /* owned */
-    PyObject *key;               /* owned: name or type name; may be NULL */
+    PyObject *key;               /* owned: name or type name; may be NULL, and is None for a
+                                  * class without a primary key of one column */
     PyObject *fallback;          /* owned: value where there is none; may be NULL */
     PyObject *batch;             /* owned: RESOLVE_BATCH, RESOLVE_CONNECTION: the batch resolver */
     struct plan_resolver *inner; /* owned: RESOLVE_GLOBAL_ID */

@@ -168,7 +168,7 @@ learn_class(run_state *run, plan_resolver *resolver, PyObject *object)
 /* What the instance dict holds, where the class lets it answer; new, or NULL with or without an
  * exception. */
 static PyObject *
-read_instance_dict(plan_resolver *resolver, source_view *source)
+read_instance_dict(PyObject *name, source_view *source)
 {
     if (source->dict == NULL) {
         source->dict = PyObject_GenericGetDict(source->object, NULL);
@@ -177,7 +177,7 @@ read_instance_dict(plan_resolver *resolver, source_view *source)
         PyErr_Clear(); /* no dict after all: the attribute decides */
         return NULL;
     }
-    return Py_XNewRef(PyDict_GetItemWithError(source->dict, resolver->key));
+    return Py_XNewRef(PyDict_GetItemWithError(source->dict, name));
 }
 
 /* getattr(object, key, fallback), for a class of which `read` is known */
@@ -185,7 +185,7 @@ static PyObject *
 read_attribute(plan_resolver *resolver, source_view *source, read_kind read)
 {
     if (read == READ_INSTANCE_DICT) {
-        PyObject *found = read_instance_dict(resolver, source);
+        PyObject *found = read_instance_dict(resolver->key, source);
         if (found != NULL || PyErr_Occurred()) {
             return found;
         }
@@ -259,6 +259,57 @@ resolve_default(run_state *run, plan_resolver *resolver, source_view *source, Py
     return result;
 }
 
+/* The name of the primary key of a class, None when it has no single one; new, NULL with an
+ * exception. */
+static PyObject *
+learn_primary_key(run_state *run, plan_resolver *resolver, PyTypeObject *type)
+{
+    if (resolver->seen_run == run->number && resolver->seen_type == type) {
+        return Py_NewRef(resolver->key);
+    }
+    PyObject *name = PyObject_CallOneArg(run->state->primary_key_name, (PyObject *)type);
+    int instrumented = -1;
+    if (name != NULL) {
+        instrumented = PyUnicode_CheckExact(name) ? is_instrumented(run->state, type, name) : 0;
+    }
+    if (instrumented < 0) {
+        Py_XDECREF(name);
+        return NULL;
+    }
+    if (!instrumented) {
+        Py_SETREF(name, Py_NewRef(Py_None));
+    }
+    PyTypeObject *old_type = resolver->seen_type;
+    PyObject *old_key = resolver->key;
+    Py_INCREF(type);
+    resolver->seen_type = type;
+    resolver->seen_run = run->number;
+    resolver->key = Py_NewRef(name);
+    Py_XDECREF(old_type);
+    Py_XDECREF(old_key);
+    return name;
+}
+
+/* Upstream's resolve_id(): a primary key that is loaded is read, any other is its own affair. */
+static PyObject *
+resolve_primary_key(run_state *run, plan_resolver *resolver, source_view *source,
+                    PyObject *arguments, frame_node *position)
+{
+    PyObject *found = NULL;
+    PyObject *name = learn_primary_key(run, resolver, Py_TYPE(source->object));
+    if (name == NULL) {
+        return NULL;
+    }
+    if (name != Py_None) {
+        found = read_instance_dict(name, source);
+    }
+    Py_DECREF(name);
+    if (found != NULL || PyErr_Occurred()) {
+        return found;
+    }
+    return call_resolver(run, resolver->callable, source->object, arguments, position);
+}
+
 static PyObject *
 resolve_known(run_state *run, plan_resolver *resolver, source_view *source, PyObject *arguments,
               frame_node *position);
@@ -304,6 +355,8 @@ resolve_known(run_state *run, plan_resolver *resolver, source_view *source, PyOb
     case RESOLVE_ATTRIBUTE:
         read = learn_class(run, resolver, source->object);
         return read < 0 ? NULL : read_attribute(resolver, source, (read_kind)read);
+    case RESOLVE_PRIMARY_KEY:
+        return resolve_primary_key(run, resolver, source, arguments, position);
     case RESOLVE_GLOBAL_ID:
         return resolve_global_id(run, resolver, source, arguments, position);
     case RESOLVE_PYTHON:

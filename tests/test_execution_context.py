@@ -400,6 +400,52 @@ def test_columns_are_read_as_the_class_reads_them() -> None:
     assert len(answers[1].errors or ()) == 1  # what is no instance of the model
 
 
+class Stay(Base):
+    __tablename__ = "stay"
+    room: Mapped[int] = mapped_column("room_no", primary_key=True)
+    night: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Room(Base):
+    __tablename__ = "room"
+    number: Mapped[int] = mapped_column("no", primary_key=True)
+    id: Mapped[str]  # not the key
+
+
+def test_ids_are_primary_keys() -> None:
+    registry = Registry()
+
+    def type_of(mapped: Any) -> Any:
+        meta = type(
+            "Meta", (), {"model": mapped, "interfaces": (relay.Node,), "registry": registry}
+        )
+        return type(f"{mapped.__name__}Type", (SQLAlchemyObjectType,), {"Meta": meta})
+
+    class Query(graphene.ObjectType):
+        rooms = graphene.List(type_of(Room))
+        stays = graphene.List(type_of(Stay))
+
+    engine = sa.create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    schema = graphene.Schema(query=Query).graphql_schema
+    with Session(engine) as session:
+        session.add_all([Room(number=7, id="x"), Room(number=8, id="y"), Stay(room=1, night=2)])
+        session.commit()
+        answers = []
+        for context in BOTH:
+            rooms = session.query(Room).order_by(Room.number).all()
+            session.expire(rooms[0])
+            root = {"rooms": [*rooms, Room(), None], "stays": session.query(Stay).all()}
+            answers.append(
+                execute_sync(
+                    schema, parse("{ rooms { id } stays { id } }"), root,
+                    execution_context_class=context,
+                )
+            )  # fmt: skip
+    assert answers[1] == answers[0]
+    assert answers[1].data["rooms"][1]["id"] == "Um9vbVR5cGU6OA=="  # type: ignore[index]
+
+
 def test_a_class_may_change_between_two_executions() -> None:
     class Thing:
         def __init__(self) -> None:
