@@ -121,7 +121,7 @@ core_free(void *module)
 
 static PyMethodDef core_methods[] = {
     {"set_resolver_types", METHOD_CAST(core_set_resolver_types), METH_FASTCALL,
-     PyDoc_STR("set_resolver_types(batch, connection, attribute, /)\n--\n\n"
+     PyDoc_STR("set_resolver_types($module, batch, connection, attribute, /)\n--\n\n"
                "Name the types of resolvers that plans recognise; None for none.")},
     {NULL, NULL, 0, NULL},
 };

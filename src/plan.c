@@ -571,7 +571,7 @@ plan_is_usable(plan_root *self, PyObject *Py_UNUSED(ignored))
 
 static PyMethodDef plan_methods[] = {
     {"is_usable", METHOD_CAST(plan_is_usable), METH_NOARGS,
-     PyDoc_STR("is_usable()\n--\n\nWhether the plan may be used for another run.")},
+     PyDoc_STR("is_usable($self, /)\n--\n\nWhether the plan may be used for another run.")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -387,13 +387,13 @@ run_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 
 static PyMethodDef run_methods[] = {
     {"start", METHOD_CAST(run_start), METH_NOARGS,
-     PyDoc_STR("start()\n--\n\nExecute; returns what has to be awaited, or None at the end.")},
+     PyDoc_STR("start($self, /)\n--\n\nExecute; returns what has to be awaited, or None at the end.")},
     {"resume", METHOD_CAST(run_resume), METH_O,
-     PyDoc_STR("resume(values, /)\n--\n\nGo on with what was awaited; returns as start().")},
+     PyDoc_STR("resume($self, values, /)\n--\n\nGo on with what was awaited; returns as start().")},
     {"finish", METHOD_CAST(run_finish), METH_NOARGS,
-     PyDoc_STR("finish()\n--\n\nReport the errors to the context and return the data.")},
+     PyDoc_STR("finish($self, /)\n--\n\nReport the errors to the context and return the data.")},
     {"close", METHOD_CAST(run_close), METH_NOARGS,
-     PyDoc_STR("close()\n--\n\nClose the coroutines that will not be awaited any more.")},
+     PyDoc_STR("close($self, /)\n--\n\nClose the coroutines that will not be awaited any more.")},
     {NULL, NULL, 0, NULL},
 };
 
