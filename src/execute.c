@@ -110,7 +110,8 @@ complete_object(run_state *run, const plan_type *type, plan_object *object, PyOb
 /* The object type of that name, checked by graphql-core's ensure_valid_runtime_type() when it is
  * met for the first time. */
 static plan_object *
-runtime_object(run_state *run, const plan_type *type, PyObject *name, PyObject *value, frame_node *position)
+runtime_object(run_state *run, const plan_type *type, PyObject *name, PyObject *value,
+               frame_node *position)
 {
     PyObject *known = NULL;
     if (PyUnicode_CheckExact(name)) {
@@ -195,7 +196,8 @@ append_item(run_state *run, const plan_type *type, PyObject *list, Py_ssize_t in
 }
 
 static int
-append_items(run_state *run, const plan_type *type, PyObject *list, PyObject *items, frame_node *owner)
+append_items(run_state *run, const plan_type *type, PyObject *list, PyObject *items,
+             frame_node *owner)
 {
     if (PyList_CheckExact(items)) {
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); i++) {
@@ -272,7 +274,8 @@ complete_async_list(run_state *run, const plan_type *type, PyObject *value, fram
 }
 
 outcome
-complete_list(run_state *run, const plan_type *type, PyObject *value, frame_node *position, PyObject **out)
+complete_list(run_state *run, const plan_type *type, PyObject *value, frame_node *position,
+              PyObject **out)
 {
     int iterable = is_iterable(run, value);
     if (iterable <= 0) {
@@ -317,7 +320,8 @@ await_leaf(run_state *run, frame_node *position, PyObject **out)
 
 /* complete_value() */
 outcome
-complete_value(run_state *run, const plan_type *type, PyObject *value, frame_node *position, PyObject **out)
+complete_value(run_state *run, const plan_type *type, PyObject *value, frame_node *position,
+               PyObject **out)
 {
     outcome result;
     if (PyExceptionInstance_Check(value) &&
@@ -374,7 +378,8 @@ complete_resolved(run_state *run, const plan_type *type, PyObject *value, frame_
 /* A relationship is left to be loaded with those of the whole level. Its arguments are coerced
  * here, so that an error in them is this field's. */
 static outcome
-defer_batch(run_state *run, plan_field *field, source_view *source, frame_node *position, PyObject **out)
+defer_batch(run_state *run, plan_field *field, source_view *source, frame_node *position,
+            PyObject **out)
 {
     if (field->arguments_use != ARGUMENTS_NONE) {
         PyObject *arguments = resolve_arguments(run, field);

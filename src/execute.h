@@ -18,7 +18,7 @@ typedef enum {
 } outcome;
 
 typedef struct place_node {
-    struct place_node *parent;    /* owned: the position of `container`; NULL for the response itself */
+    struct place_node *parent; /* owned: the position of `container`; NULL at the response */
     const plan_field *field; /* borrowed: plan */
     const plan_type *type;   /* borrowed: plan; the declared type of the position */
     PyObject *container;     /* owned: dict, or list when index >= 0 */
@@ -138,7 +138,8 @@ typedef struct {
 } source_view;
 
 /* The value of a field, NULL with an exception. */
-PyObject *resolve_field(run_state *run, plan_field *field, source_view *source, frame_node *position);
+PyObject *resolve_field(run_state *run, plan_field *field, source_view *source,
+                        frame_node *position);
 /* The arguments of a field as a new dict, or NULL; an empty field gives NULL without exception. */
 PyObject *resolve_arguments(run_state *run, plan_field *field);
 /* 1 when the value is to be awaited, 0, or -1. */
@@ -147,27 +148,28 @@ int run_is_awaitable(run_state *run, PyObject *value);
 /* ---- execute.c: the walk ------------------------------------------------------------------- */
 
 /* The response object of a selection; NULL with an exception. */
-PyObject *walk_selection(run_state *run, plan_selection *selection, PyObject *source, frame_node *owner);
+PyObject *walk_selection(run_state *run, plan_selection *selection, PyObject *source,
+                         frame_node *owner);
 /* One field; the value, which is None when a slot was left; NULL with an exception. */
 PyObject *walk_field(run_state *run, plan_field *field, source_view *source, frame_node *position);
 outcome complete_value(run_state *run, const plan_type *type, PyObject *value, frame_node *position,
                        PyObject **out);
 /* A value that a resolver gave: leave a slot when it is awaitable, else complete it. */
-outcome complete_resolved(run_state *run, const plan_type *type, PyObject *value, frame_node *position,
-                          PyObject **out);
+outcome complete_resolved(run_state *run, const plan_type *type, PyObject *value,
+                          frame_node *position, PyObject **out);
 outcome complete_list(run_state *run, const plan_type *type, PyObject *value, frame_node *position,
                       PyObject **out);
 /* An object whose is_type_of has been asked. */
-outcome complete_checked_object(run_state *run, plan_object *object, PyObject *value, frame_node *position,
-                                PyObject **out);
-outcome complete_runtime_type(run_state *run, const plan_type *type, PyObject *name, PyObject *value,
-                              frame_node *position, PyObject **out);
+outcome complete_checked_object(run_state *run, plan_object *object, PyObject *value,
+                                frame_node *position, PyObject **out);
+outcome complete_runtime_type(run_state *run, const plan_type *type, PyObject *name,
+                              PyObject *value, frame_node *position, PyObject **out);
 int raise_wrong_type(run_state *run, plan_object *object, PyObject *value, frame_node *position);
 
 /* ---- slots.c: slots and levels -------------------------------------------------------------- */
 
-int slot_leave(run_state *run, slot_kind kind, frame_node *position, const plan_type *type, PyObject *value,
-               PyObject *source);
+int slot_leave(run_state *run, slot_kind kind, frame_node *position, const plan_type *type,
+               PyObject *value, PyObject *source);
 /* Forget the awaitables that were left since `mark`: their object failed. */
 void slots_forget(run_state *run, Py_ssize_t mark);
 void slots_clear(slot_list *self);

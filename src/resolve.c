@@ -108,7 +108,7 @@ resolve_arguments(run_state *run, plan_field *field)
 /* ---- attributes ---------------------------------------------------------------------------- */
 
 /* Whether reading the instance dict first is what the class does itself: its attribute of that
- * name is SQLAlchemy's own, and nothing intercepts attribute access (`InstrumentedAttribute.__get__`
+ * name is SQLAlchemy's own, and nothing intercepts attribute access (InstrumentedAttribute.__get__
  * looks into the instance dict first). -1 with an exception. */
 static int
 is_instrumented(const module_state *state, PyTypeObject *type, PyObject *key)

@@ -387,7 +387,8 @@ run_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 
 static PyMethodDef run_methods[] = {
     {"start", METHOD_CAST(run_start), METH_NOARGS,
-     PyDoc_STR("start($self, /)\n--\n\nExecute; returns what has to be awaited, or None at the end.")},
+     PyDoc_STR("start($self, /)\n--\n\n"
+               "Execute; returns what has to be awaited, or None at the end.")},
     {"resume", METHOD_CAST(run_resume), METH_O,
      PyDoc_STR("resume($self, values, /)\n--\n\nGo on with what was awaited; returns as start().")},
     {"finish", METHOD_CAST(run_finish), METH_NOARGS,

@@ -45,8 +45,8 @@ append_slot(slot_list *self)
 }
 
 int
-slot_leave(run_state *run, slot_kind kind, frame_node *position, const plan_type *type, PyObject *value,
-           PyObject *source)
+slot_leave(run_state *run, slot_kind kind, frame_node *position, const plan_type *type,
+           PyObject *value, PyObject *source)
 {
     if (run->is_detached && kind != SLOT_BATCH) {
         return 0; /* its object failed: graphql-core would have dropped the coroutine */
@@ -479,8 +479,11 @@ settle_slot(run_state *run, slot_node *self)
 {
     place_node *place = self->place;
     PyObject *out = NULL;
-    frame_node position = {.field = place->field, .type = place->type, .container = place->container,
-                      .index = place->index, .place = place};
+    frame_node position = {.field = place->field,
+                           .type = place->type,
+                           .container = place->container,
+                           .index = place->index,
+                           .place = place};
     place->references++;
     run->tick = self->kind == SLOT_BATCH ? place->tick : run->base_tick + (long)place->depth;
     run->is_detached = self->is_detached;
