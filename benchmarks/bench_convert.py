@@ -6,7 +6,6 @@ types. The third builds a whole schema, without and with `install()`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -29,9 +28,7 @@ COLUMN_TYPES = [sa.String, sa.Integer, sa.Float, sa.Boolean, sa.DateTime, sa.Dat
 
 @contextmanager
 def installed() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        graphene_sqlalchemy_c.install()
+    graphene_sqlalchemy_c.install()
     try:
         yield
     finally:

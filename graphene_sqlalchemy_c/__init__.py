@@ -20,7 +20,10 @@ from ._upstream import (
 )
 from .batching import get_batch_resolver
 from .connections import BatchSQLAlchemyConnectionField
+from .documents import CacheInfo
+from .execution import ExecutionContext
 from .install import install, is_installed, uninstall
+from .schema import Schema
 from .types import SQLAlchemyInterface, SQLAlchemyObjectType
 
 __version__ = "0.1.0"
@@ -28,11 +31,14 @@ __version__ = "0.1.0"
 __all__ = [
     "BatchResolver",
     "BatchSQLAlchemyConnectionField",
+    "CacheInfo",
+    "ExecutionContext",
     "ORMField",
     "Registry",
     "SQLAlchemyConnectionField",
     "SQLAlchemyInterface",
     "SQLAlchemyObjectType",
+    "Schema",
     "UnsortedSQLAlchemyConnectionField",
     "__version__",
     "convert_sqlalchemy_composite",

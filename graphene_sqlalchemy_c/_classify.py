@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from types import FunctionType, GetSetDescriptorType
 from typing import Any
 
-from sqlalchemy.orm import ColumnProperty, RelationshipProperty
+from sqlalchemy import inspect
+from sqlalchemy.orm import ColumnProperty, Mapper, RelationshipProperty
 from sqlalchemy.orm.attributes import InstrumentedAttribute
 from sqlalchemy.types import TypeEngine
 
@@ -125,6 +126,18 @@ def plan_dispatch(
             elif matcher(cls):
                 return type_arg.__mro__, tuple(probes), method
     return type_arg.__mro__, tuple(probes), None
+
+
+def primary_key_name(cls: type) -> str | None:
+    """The attribute that upstream's `resolve_id` reads of an instance of `cls`.
+
+    None when the class is not mapped or its primary key has several columns.
+    """
+    mapper: Any = inspect(cls, raiseerr=False)
+    if not isinstance(mapper, Mapper) or len(mapper.primary_key) != 1:
+        return None
+    name: str = mapper.get_property_by_column(mapper.primary_key[0]).key
+    return name
 
 
 def _has_plain_dict(cls: type) -> bool:

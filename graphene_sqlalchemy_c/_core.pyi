@@ -1,6 +1,6 @@
 """Stubs of the C extension. What each function does is in its docstring and in src/."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import Any, final
 
 import graphene
@@ -140,6 +140,40 @@ def convert_sqlalchemy_association_proxy(
     resolver: _Resolver | None,
     **field_kwargs: Any,
 ) -> graphene.Dynamic: ...
+
+@final
+class ConnectionResolver:
+    def __new__(
+        cls, batch: BatchResolver, field_class: Any, connection_type: Any, model: Any
+    ) -> ConnectionResolver: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    @property
+    def batch(self) -> BatchResolver: ...
+    def complete(self, value: Any, root: Any, info: Any, args: dict[str, Any], /) -> Any: ...
+
+@final
+class Plan:
+    def __new__(
+        cls,
+        schema: Any,
+        fragments: dict[str, Any],
+        selection_set: Any,
+        root_type: Any,
+        field_resolver: Any,
+        variable_values: dict[str, Any],
+        condition_names: frozenset[str],
+        /,
+    ) -> Plan: ...
+    def is_usable(self) -> bool: ...
+
+@final
+class Run:
+    def __new__(cls, plan: Plan, context: Any, root_value: Any, is_serial: bool, /) -> Run: ...
+    def start(self) -> Awaitable[Any] | list[Awaitable[Any]] | None: ...
+    def resume(self, values: Any, /) -> Awaitable[Any] | list[Awaitable[Any]] | None: ...
+    def finish(self) -> Any: ...
+    def close(self) -> None: ...
+
 def group_parents(
     parents: list[Any], key: str, /
 ) -> tuple[dict[tuple[Any, tuple[Any, ...]], list[Any]], list[Any]]: ...

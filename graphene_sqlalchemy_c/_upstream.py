@@ -77,15 +77,16 @@ plain_batch_connection_resolver = vars(BatchSQLAlchemyConnectionField)[
     "connection_resolver"
 ].__func__
 plain_is_type_of = vars(SQLAlchemyBase)["is_type_of"].__func__
+plain_resolve_id = vars(SQLAlchemyBase)["resolve_id"]
 
 # Functions made by one `def` share one code object: these recognise upstream's resolvers.
-_ATTR_RESOLVER_CODE = get_attr_resolver(None, "").__code__
+attr_resolver_code = get_attr_resolver(None, "").__code__
 _BATCH_RESOLVER_CODE = get_batch_resolver(None).__code__
 
 
 def is_attr_resolver(resolver: Any) -> bool:
     """Whether a resolver came from upstream's ``get_attr_resolver``."""
-    return getattr(resolver, "__code__", None) is _ATTR_RESOLVER_CODE
+    return getattr(resolver, "__code__", None) is attr_resolver_code
 
 
 def is_batch_resolver(resolver: Any) -> bool:
@@ -106,6 +107,7 @@ __all__ = [
     "UnsortedSQLAlchemyConnectionField",
     "_convert_o2m_or_m2m_relationship",
     "_convert_o2o_or_m2o_relationship",
+    "attr_resolver_code",
     "batching_module",
     "column_type_eq",
     "convert_hybrid_property_return_type",
@@ -137,6 +139,7 @@ __all__ = [
     "plain_batch_connection_resolver",
     "plain_connection_resolver",
     "plain_is_type_of",
+    "plain_resolve_id",
     "resolve_dynamic_relationship_filter",
     "resolvers_module",
     "safe_isinstance",

@@ -13,12 +13,13 @@ from functools import partial
 from typing import Any, TypeGuard
 
 import graphene
+from graphene.utils.str_converters import to_camel_case
 from sqlalchemy.orm import RelationshipProperty
 
 from . import _upstream
-from ._core import AttrResolver, BatchResolver
+from ._core import AttrResolver, BatchResolver, ConnectionResolver
 from .batching import batch_resolver
-from .connections import ConnectionResolver, batch_connection_resolver
+from .connections import batch_connection_resolver
 
 
 def explicit_batching(cls: type) -> dict[str, bool]:
@@ -122,6 +123,25 @@ def exchanged(resolver: Any, relationship: RelationshipProperty[Any], batching: 
         return _exchanged_connection(resolver, relationship, batching)
     if _is_stock(resolver) and (batching or _upstream.is_batch_resolver(resolver)):
         return batch_resolver(relationship, resolver)
+    return resolver
+
+
+def planned_resolver(parent_type: Any, field_name: str, resolver: Any) -> Any:
+    """The resolver that our executor uses, where none was exchanged when the schema was built.
+
+    :param parent_type: the GraphQL object type of the field.
+    :param field_name: its name in the schema.
+    :param resolver: what the schema resolves it with.
+    :return: a batching resolver where the field shows a relationship by graphene-sqlalchemy's own
+        resolver and its type does not say ``batching=False``; else ``resolver``.
+    """
+    cls = getattr(parent_type, "graphene_type", None)
+    if not (isinstance(cls, type) and issubclass(cls, _upstream.SQLAlchemyBase)):
+        return resolver
+    for name, dynamic, relationship in _relationship_fields(cls):
+        if field_name in (name, to_camel_case(name)):
+            wanted = _original(dynamic) is None or dynamic.type.args[2]  # type: ignore[union-attr]
+            return exchanged(resolver, relationship, wanted)
     return resolver
 
 

@@ -1,8 +1,7 @@
-"""Connection fields over relationships: the batch first, graphene-sqlalchemy's connection after."""
+"""Connection fields that a user declared by hand over a relationship."""
 
 from __future__ import annotations
 
-from inspect import isawaitable
 from typing import Any
 
 from graphene.utils.str_converters import to_camel_case
@@ -11,51 +10,8 @@ from sqlalchemy import inspect
 from sqlalchemy.orm import RelationshipProperty
 
 from . import _upstream
-from ._core import BatchResolver, BatchSlot
+from ._core import ConnectionResolver
 from .batching import get_batch_resolver
-
-
-class ConnectionResolver:
-    """The resolver of one connection field that shows a relationship.
-
-    :param batch: loads the relationship.
-    :param field_class: the class of the connection field; its ``resolve_connection`` is called.
-    :param connection_type: the connection to build.
-    :param model: the mapped class of its nodes.
-    """
-
-    __slots__ = ("_connection_type", "_field_class", "_model", "batch")
-
-    def __init__(
-        self, batch: BatchResolver, field_class: Any, connection_type: Any, model: Any
-    ) -> None:
-        self.batch = batch
-        self._field_class = field_class
-        self._connection_type = connection_type
-        self._model = model
-
-    def __repr__(self) -> str:
-        return f"<ConnectionResolver of {self.batch.loader}>"
-
-    def __call__(self, root: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
-        value = self.batch(root, info, **args)
-        if type(value) is BatchSlot:
-            return self._complete_later(value, root, info, args)
-        return self.complete(value, root, info, args)
-
-    def complete(
-        self, value: Any, _root: Any, info: GraphQLResolveInfo, args: dict[str, Any]
-    ) -> Any:
-        """The connection over a loaded relationship, cut by the field's arguments."""
-        return self._field_class.resolve_connection(
-            self._connection_type, self._model, info, args, value
-        )
-
-    async def _complete_later(
-        self, slot: BatchSlot, root: Any, info: GraphQLResolveInfo, args: dict[str, Any]
-    ) -> Any:
-        connection = self.complete(await slot, root, info, args)
-        return await connection if isawaitable(connection) else connection
 
 
 def batch_connection_resolver(

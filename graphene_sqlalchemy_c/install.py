@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-
-import graphene
 
 from . import _upstream
 from ._core import IsTypeOf
@@ -18,6 +14,7 @@ from .acceleration import accelerate, decelerate, explicit_batching
 from .batching import get_batch_resolver
 from .connections import BatchSQLAlchemyConnectionField
 from .converter import replacements
+from .schema import install_execution, uninstall_execution
 from .types import _AcceleratedType
 
 
@@ -42,16 +39,16 @@ _installation: _Installation | None = None
 
 
 def install(*, batching: bool = True) -> None:
-    """Accelerate graphene-sqlalchemy: its converter, and the relationships of its types.
+    """Accelerate graphene-sqlalchemy: its converter, its relationships and their execution.
 
     :param batching: whether relationships of types whose ``Meta`` does not say are batched. Only
         resolvers are exchanged for it; the schema is what it is without this package. A type that
         says ``batching=True`` or ``False``, and an ``ORMField`` that does, is respected. Types made
         before ``install()`` have lost what they said: False counts as unset there.
 
-    Call it before or after the types are defined, and before schemas are built from them: a schema
-    that exists keeps its resolvers, and is named in a warning. Calling it again changes nothing,
-    unless ``batching`` differs.
+    Call it before or after types are defined and schemas are built. It also makes our execution
+    context the default of graphql-core and gives ``graphene.Schema`` the cache of documents.
+    Calling it again changes nothing, unless ``batching`` differs.
     """
     global _installation
     with _lock:
@@ -61,11 +58,9 @@ def install(*, batching: bool = True) -> None:
             uninstall()
         _installation = _Installation(batching)
         _replace_upstream(_installation)
-        types = list(_stock_types())
-        for cls in types:
+        install_execution()
+        for cls in _stock_types():
             accelerate(cls, batching, {})
-        if types:
-            _warn_of_built_schemas()
 
 
 def uninstall() -> None:
@@ -76,6 +71,7 @@ def uninstall() -> None:
             return
         _installation.undo()
         _installation = None
+        uninstall_execution()
         for cls in _stock_types():
             decelerate(cls)
 
@@ -136,17 +132,3 @@ def _stock_types() -> Iterator[Any]:
             cls, _AcceleratedType
         ):
             yield cls
-
-
-def _warn_of_built_schemas() -> None:
-    for candidate in gc.get_objects():
-        # type(), because isinstance() would ask proxies for the class of what they stand for.
-        if issubclass(type(candidate), graphene.Schema) and any(
-            issubclass(getattr(each, "graphene_type", type(None)), _upstream.SQLAlchemyBase)
-            for each in candidate.graphql_schema.type_map.values()
-        ):
-            warnings.warn(
-                f"The schema of {candidate.query} was built before "
-                "graphene_sqlalchemy_c.install(): it keeps the resolvers it was built with.",
-                stacklevel=3,
-            )

@@ -21,9 +21,11 @@
  * Never: load anything; loading.py and batching.py do. No state of a request is kept in a resolver.
  * Owns: a slot owns its batch, a batch its parents and results, until the slots are gone.
  */
-#include "group.h"
+#include "batch.h"
 
 #include <structmember.h>
+
+#include "group.h"
 
 /* ---- Batch ---- */
 
@@ -451,6 +453,50 @@ resolver_serves(module_state *state, resolver_object *self, PyObject *cls)
     return serves;
 }
 
+batch_answer
+batch_read(module_state *state, PyObject *resolver, PyObject *root, PyObject **value)
+{
+    resolver_object *self = (resolver_object *)resolver;
+    int serves = resolver_serves(state, self, (PyObject *)Py_TYPE(root));
+    if (serves <= 0) {
+        return serves < 0 ? BATCH_ERROR : BATCH_FOREIGN;
+    }
+    PyObject *dict = group_instance_dict(root);
+    if (dict == NULL) {
+        return BATCH_ERROR;
+    }
+    *value = Py_XNewRef(PyDict_GetItemWithError(dict, self->key));
+    Py_DECREF(dict);
+    if (*value != NULL) {
+        return BATCH_LOADED;
+    }
+    return PyErr_Occurred() ? BATCH_ERROR : BATCH_MISSING;
+}
+
+int
+batch_needs_await(module_state *state, PyObject *resolver, PyObject *parent, PyObject *sessions)
+{
+    PyObject *answer = NULL;
+    PyObject *instance_state = PyObject_CallOneArg(state->instance_state, parent);
+    PyObject *session =
+        instance_state ? PyObject_GetAttr(instance_state, state->str_session) : NULL;
+    Py_XDECREF(instance_state);
+    if (session == NULL) {
+        return -1;
+    }
+    answer = Py_XNewRef(PyDict_GetItemWithError(sessions, session));
+    if (answer == NULL && !PyErr_Occurred()) {
+        answer = PyObject_CallMethodOneArg(resolver, state->str_needs_await, parent);
+        if (answer != NULL && PyDict_SetItem(sessions, session, answer) < 0) {
+            Py_CLEAR(answer);
+        }
+    }
+    Py_DECREF(session);
+    int needs = answer ? PyObject_IsTrue(answer) : -1;
+    Py_XDECREF(answer);
+    return needs;
+}
+
 /* The batch that is open for the root's session and this relationship: a new reference, NULL
  * without an exception where there is none. session.info[QUEUE_KEY].open is {loader: Batch}. */
 static PyObject *
@@ -510,20 +556,15 @@ resolver_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject
         PyErr_SetString(PyExc_TypeError, "a BatchResolver is called with (root, info)");
         return NULL;
     }
-    int serves = resolver_serves(state, self, (PyObject *)Py_TYPE(args[0]));
-    if (serves <= 0) {
-        return serves < 0 ? NULL : PyObject_Vectorcall(self->fallback, args, nargsf, kwnames);
-    }
-    PyObject *dict = group_instance_dict(args[0]);
-    if (dict == NULL) {
-        return NULL;
-    }
-    PyObject *value = Py_XNewRef(PyDict_GetItemWithError(dict, self->key));
-    Py_DECREF(dict);
-    if (value != NULL || PyErr_Occurred()) {
+    PyObject *value = NULL;
+    switch (batch_read(state, callable, args[0], &value)) {
+    case BATCH_MISSING:
+        return resolver_miss(state, self, args[0], args[1]);
+    case BATCH_FOREIGN:
+        return PyObject_Vectorcall(self->fallback, args, nargsf, kwnames);
+    default:
         return value;
     }
-    return resolver_miss(state, self, args[0], args[1]);
 }
 
 static PyObject *

@@ -55,6 +55,10 @@ core_exec(PyObject *module)
     }
     STATE_IMPORTS(X)
 #undef X
+    state->empty_tuple = PyTuple_New(0);
+    if (state->empty_tuple == NULL) {
+        return -1;
+    }
 #define X(room)                                                                                   \
     if (room##_add(module, state) < 0) {                                                          \
         return -1;                                                                                \
@@ -80,6 +84,8 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
 #define X(name) Py_VISIT(state->name);
     STATE_TYPES(X)
 #undef X
+    Py_VISIT(state->empty_tuple);
+    Py_VISIT(state->planned_resolver);
     return 0;
 }
 
@@ -99,6 +105,8 @@ core_clear(PyObject *module)
 #define X(name) Py_CLEAR(state->name);
     STATE_TYPES(X)
 #undef X
+    Py_CLEAR(state->empty_tuple);
+    Py_CLEAR(state->planned_resolver);
     return 0;
 }
 

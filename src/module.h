@@ -18,44 +18,70 @@
     X(List)                                                                                       \
     X(NonNull)                                                                                    \
     X(__await__)                                                                                  \
+    X(__closure__)                                                                                \
+    X(__code__)                                                                                   \
     X(__dict__)                                                                                   \
     X(__doc__)                                                                                    \
+    X(__func__)                                                                                   \
     X(__name__)                                                                                   \
+    X(__schema)                                                                                   \
+    X(__self__)                                                                                   \
+    X(__type)                                                                                     \
+    X(__typename)                                                                                 \
     X(__wrapped__)                                                                                \
     X(_convert_o2m_or_m2m_relationship)                                                           \
     X(_convert_o2o_or_m2o_relationship)                                                           \
     X(_meta)                                                                                      \
     X(_type)                                                                                      \
+    X(add)                                                                                        \
+    X(alias)                                                                                      \
+    X(args)                                                                                       \
+    X(arguments)                                                                                  \
     X(assoc_prop)                                                                                 \
     X(attrs)                                                                                      \
+    X(batch)                                                                                      \
     X(batching)                                                                                   \
     X(callables)                                                                                  \
+    X(cell_contents)                                                                              \
     X(class_)                                                                                     \
+    X(close)                                                                                      \
+    X(collected_errors)                                                                           \
     X(column)                                                                                     \
     X(column_prop)                                                                                \
     X(columns)                                                                                    \
+    X(complete)                                                                                   \
     X(composite_class)                                                                            \
     X(composite_prop)                                                                             \
     X(connection)                                                                                 \
     X(connection_field_factory)                                                                   \
+    X(context_value)                                                                              \
     X(convert_hybrid_property_return_type)                                                        \
     X(convert_sqlalchemy_column)                                                                  \
     X(convert_sqlalchemy_relationship)                                                            \
     X(convert_sqlalchemy_type)                                                                    \
+    X(date)                                                                                       \
     X(default)                                                                                    \
     X(default_connection_field_factory)                                                           \
     X(description)                                                                                \
     X(direction)                                                                                  \
+    X(directives)                                                                                 \
     X(doc)                                                                                        \
     X(done)                                                                                       \
+    X(ensure_valid_runtime_type)                                                                  \
     X(entity)                                                                                     \
     X(expired)                                                                                    \
+    X(field_resolver)                                                                             \
+    X(fields)                                                                                     \
+    X(fragments)                                                                                  \
     X(from_relationship)                                                                          \
+    X(func)                                                                                       \
+    X(get)                                                                                        \
     X(get_attr_resolver)                                                                          \
     X(get_batch_resolver)                                                                         \
     X(get_column_doc)                                                                             \
     X(get_converter_for_composite)                                                                \
     X(get_custom_resolver)                                                                        \
+    X(get_field_resolver)                                                                         \
     X(get_type)                                                                                   \
     X(get_type_for_model)                                                                         \
     X(graphene)                                                                                   \
@@ -63,37 +89,61 @@
     X(hybrid_prop)                                                                                \
     X(identity_token)                                                                             \
     X(info)                                                                                       \
+    X(is_awaitable)                                                                               \
     X(is_column_nullable)                                                                         \
     X(is_selectin_available)                                                                      \
+    X(is_type_of)                                                                                 \
+    X(isoformat)                                                                                  \
     X(key)                                                                                        \
+    X(keywords)                                                                                   \
+    X(lazy)                                                                                       \
     X(load_many)                                                                                  \
     X(load_many_async)                                                                            \
     X(load_options)                                                                               \
     X(mapper)                                                                                     \
+    X(middleware_manager)                                                                         \
     X(miss)                                                                                       \
     X(model)                                                                                      \
     X(model_attr)                                                                                 \
     X(modified)                                                                                   \
+    X(name)                                                                                       \
     X(needs_await)                                                                                \
     X(nullable)                                                                                   \
     X(obj_type)                                                                                   \
     X(object)                                                                                     \
+    X(of_type)                                                                                    \
     X(open)                                                                                       \
+    X(operation)                                                                                  \
     X(orm_field_name)                                                                             \
     X(parent)                                                                                     \
+    X(planned_resolver)                                                                           \
+    X(property)                                                                                   \
     X(register)                                                                                   \
     X(registry)                                                                                   \
     X(relationship_prop)                                                                          \
     X(required)                                                                                   \
+    X(resolve)                                                                                    \
+    X(resolve_connection)                                                                         \
+    X(resolve_type)                                                                               \
     X(resolver)                                                                                   \
+    X(root_value)                                                                                 \
+    X(schema)                                                                                     \
+    X(selection_set)                                                                              \
+    X(selections)                                                                                 \
+    X(serialize)                                                                                  \
     X(serves)                                                                                     \
     X(session)                                                                                    \
     X(target_collection)                                                                          \
     X(type)                                                                                       \
     X(type_)                                                                                      \
+    X(type_condition)                                                                             \
+    X(type_map)                                                                                   \
+    X(type_resolver)                                                                              \
     X(use_non_null_many_relationships)                                                            \
     X(uselist)                                                                                    \
+    X(value)                                                                                      \
     X(value_attr)                                                                                 \
+    X(variable_values)                                                                            \
     X(wake)
 
 /* Keyword names of calls that are made often: X(slot, count, names...), tuples of STATE_NAMES. */
@@ -103,6 +153,7 @@
       state->str_description)
 
 /* Python objects of other packages: X(slot, module, attribute). */
+#define FROM_GRAPHQL(X, name) X(name, "graphene_sqlalchemy_c._graphql", #name)
 #define STATE_IMPORTS(X)                                                                          \
     X(OrderedDict, "collections", "OrderedDict")                                                  \
     X(partial, "functools", "partial")                                                            \
@@ -134,7 +185,69 @@
     X(upstream_get_batch_resolver, "graphene_sqlalchemy_c._upstream", "get_batch_resolver")       \
     X(upstream_get_column_doc, "graphene_sqlalchemy_c._upstream", "get_column_doc")               \
     X(upstream_get_custom_resolver, "graphene_sqlalchemy_c._upstream", "get_custom_resolver")     \
-    X(upstream_is_column_nullable, "graphene_sqlalchemy_c._upstream", "is_column_nullable")
+    X(upstream_is_column_nullable, "graphene_sqlalchemy_c._upstream", "is_column_nullable")\
+    FROM_GRAPHQL(X, AsyncIterable)                                                                \
+    FROM_GRAPHQL(X, Enum)                                                                         \
+    FROM_GRAPHQL(X, FieldNode)                                                                    \
+    FROM_GRAPHQL(X, FragmentSpreadNode)                                                           \
+    FROM_GRAPHQL(X, GraphQLEnumType)                                                              \
+    FROM_GRAPHQL(X, GraphQLError)                                                                 \
+    FROM_GRAPHQL(X, GraphQLList)                                                                  \
+    FROM_GRAPHQL(X, GraphQLNonNull)                                                               \
+    FROM_GRAPHQL(X, GraphQLObjectType)                                                            \
+    FROM_GRAPHQL(X, GraphQLResolveInfo)                                                           \
+    FROM_GRAPHQL(X, GraphQLScalarType)                                                            \
+    FROM_GRAPHQL(X, InlineFragmentNode)                                                           \
+    FROM_GRAPHQL(X, Mapping)                                                                      \
+    FROM_GRAPHQL(X, Path)                                                                         \
+    FROM_GRAPHQL(X, TypeNameMetaFieldDef)                                                         \
+    FROM_GRAPHQL(X, Undefined)                                                                    \
+    FROM_GRAPHQL(X, VariableNode)                                                                 \
+    FROM_GRAPHQL(X, arguments_use)                                                                \
+    FROM_GRAPHQL(X, attr_resolver)                                                                \
+    FROM_GRAPHQL(X, await_value)                                                                  \
+    FROM_GRAPHQL(X, collect_fields)                                                               \
+    FROM_GRAPHQL(X, complete_later)                                                               \
+    FROM_GRAPHQL(X, collect_sub_fields)                                                           \
+    FROM_GRAPHQL(X, default_field_resolver)                                                       \
+    FROM_GRAPHQL(X, dict_or_attr_resolver)                                                        \
+    FROM_GRAPHQL(X, dict_resolver)                                                                \
+    FROM_GRAPHQL(X, does_fragment_condition_match)                                                \
+    FROM_GRAPHQL(X, execute_assume_not_awaitable)                                                 \
+    FROM_GRAPHQL(X, get_argument_values)                                                          \
+    FROM_GRAPHQL(X, get_field_def)                                                                \
+    FROM_GRAPHQL(X, global_id_parts)                                                              \
+    FROM_GRAPHQL(X, global_id_resolver)                                                           \
+    FROM_GRAPHQL(X, graphql_assume_not_awaitable)                                                 \
+    FROM_GRAPHQL(X, inspect)                                                                      \
+    FROM_GRAPHQL(X, invalid_return_type_error)                                                    \
+    X(is_awaitable_default, "graphene_sqlalchemy_c._graphql", "is_awaitable")                     \
+    FROM_GRAPHQL(X, is_iterable)                                                                  \
+    FROM_GRAPHQL(X, is_type_of_from_possible_types)                                               \
+    FROM_GRAPHQL(X, list_of_async_iterable)                                                       \
+    FROM_GRAPHQL(X, located_error)                                                                \
+    FROM_GRAPHQL(X, serialize_big_int)                                                            \
+    FROM_GRAPHQL(X, serialize_boolean)                                                            \
+    FROM_GRAPHQL(X, serialize_date)                                                               \
+    FROM_GRAPHQL(X, serialize_datetime)                                                           \
+    FROM_GRAPHQL(X, serialize_decimal)                                                            \
+    FROM_GRAPHQL(X, serialize_float)                                                              \
+    FROM_GRAPHQL(X, serialize_id)                                                                 \
+    FROM_GRAPHQL(X, serialize_int)                                                                \
+    FROM_GRAPHQL(X, serialize_string)                                                             \
+    FROM_GRAPHQL(X, serialize_time)                                                               \
+    FROM_GRAPHQL(X, serialize_uuid)                                                               \
+    FROM_GRAPHQL(X, should_include_node)                                                          \
+    X(InstrumentedAttribute, "sqlalchemy.orm", "InstrumentedAttribute")                           \
+    X(upstream_attribute_code, "graphene_sqlalchemy_c._upstream", "attr_resolver_code")           \
+    X(upstream_is_type_of, "graphene_sqlalchemy_c._upstream", "plain_is_type_of")                 \
+    X(upstream_resolve_id, "graphene_sqlalchemy_c._upstream", "plain_resolve_id")                 \
+    X(primary_key_name, "graphene_sqlalchemy_c._classify", "primary_key_name")                    \
+    X(date_type, "datetime", "date")                                                              \
+    X(datetime_type, "datetime", "datetime")                                                      \
+    X(time_type, "datetime", "time")                                                              \
+    X(decimal_type, "decimal", "Decimal")                                                         \
+    X(uuid_type, "uuid", "UUID")
 
 /* Heap types of this extension, in the order in which they are made. */
 #define STATE_TYPES(X)                                                                            \
@@ -144,8 +257,11 @@
     X(Batch)                                                                                      \
     X(BatchSlot)                                                                                  \
     X(BatchResolver)                                                                              \
+    X(ConnectionResolver)                                                                         \
     X(TypeCheck)                                                                                  \
-    X(IsTypeOf)
+    X(IsTypeOf)                                                                                   \
+    X(Plan)                                                                                       \
+    X(Run)
 
 /* The rooms that add to the module: each defines int <room>_add(PyObject *, module_state *). */
 #define STATE_ROOMS(X)                                                                            \
@@ -155,7 +271,10 @@
     X(composite)                                                                                  \
     X(group)                                                                                      \
     X(batch)                                                                                      \
-    X(typecheck)
+    X(connection)                                                                                 \
+    X(typecheck)                                                                                  \
+    X(plan)                                                                                       \
+    X(run)
 
 typedef struct {
 #define X(name) PyObject *str_##name; /* owned, interned */
@@ -170,6 +289,9 @@ typedef struct {
 #define X(name) PyTypeObject *name; /* owned */
     STATE_TYPES(X)
 #undef X
+    PyObject *empty_tuple;        /* owned */
+    PyObject *planned_resolver;   /* owned: acceleration.planned_resolver; NULL until it is asked */
+    unsigned long long run_count; /* runs begun, so that each has a number of its own */
 } module_state;
 
 #define X(room) int room##_add(PyObject *module, module_state *state);

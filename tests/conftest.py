@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -158,9 +157,7 @@ def stock_connection_schema() -> Any:
 @pytest.fixture
 def installed(stock_list_schema: Any, stock_connection_schema: Any) -> Iterator[None]:
     """install() for the length of a test; the stock schemas are built before."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        graphene_sqlalchemy_c.install()
+    graphene_sqlalchemy_c.install()
     yield
     graphene_sqlalchemy_c.uninstall()
 

@@ -1,0 +1,228 @@
+"""The execution context: graphql-core's, with the walk in C.
+
+What is here runs once per operation. The walk itself is `_core.Run` over a `_core.Plan`.
+"""
+
+from __future__ import annotations
+
+from asyncio import gather
+from collections.abc import Awaitable
+from threading import Lock
+from typing import Any
+
+import graphql
+from graphql import GraphQLError, OperationDefinitionNode, OperationType, default_field_resolver
+
+from ._core import Plan, Run
+from ._graphql import SELECTIONS_NESTED_TOO_DEEPLY, execute_module, subscribe_module
+
+__all__ = [
+    "DefaultExecutionContext",
+    "ExecutionContext",
+    "PlanStore",
+    "install_context",
+    "uninstall_context",
+]
+
+Step = Awaitable[Any] | list[Awaitable[Any]] | None
+
+# graphql-core's methods that the walk in C stands for. A class that overrides one of them wants it
+# called, so it gets graphql-core's walk.
+WALK_METHODS = (
+    "execute_fields",
+    "execute_fields_serially",
+    "build_resolve_info",
+    "execute_field",
+    "handle_field_error",
+    "complete_value",
+    "complete_list_value",
+    "complete_leaf_value",
+    "complete_abstract_value",
+    "ensure_valid_runtime_type",
+    "complete_object_value",
+    "collect_subfields",
+)
+
+
+class PlanStore:
+    """The plans of one document, kept with the document.
+
+    A plan is compiled for one operation and one set of values of its Boolean variables, because
+    those decide `@skip` and `@include`.
+    """
+
+    MAX_PLANS = 16
+    """Plans of one document that are kept at most."""
+
+    __slots__ = ("_conditions", "_lock", "_plans", "hits")
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._plans: dict[tuple[Any, ...], Plan] = {}
+        self._conditions: dict[int, frozenset[str]] = {}
+        self.hits = 0
+
+    def condition_names(self, operation: OperationDefinitionNode) -> frozenset[str]:
+        """The variables that conditions of a valid operation can use."""
+        names = self._conditions.get(id(operation))
+        if names is None:
+            names = self._conditions[id(operation)] = frozenset(
+                definition.variable.name.value
+                for definition in operation.variable_definitions or ()
+                if str(getattr(_bare(definition.type), "value", "")) == "Boolean"
+            )
+        return names
+
+    def get(self, key: tuple[Any, ...]) -> Plan | None:
+        """The plan of that key, if nothing it was compiled from has been exchanged since."""
+        plan = self._plans.get(key)
+        if plan is not None:
+            if plan.is_usable():
+                self.hits += 1
+                return plan
+            with self._lock:
+                self._plans.pop(key, None)
+        return None
+
+    def put(self, key: tuple[Any, ...], plan: Plan) -> None:
+        """Keep a plan, in the place of the oldest one when there are too many."""
+        with self._lock:
+            while len(self._plans) >= self.MAX_PLANS:
+                del self._plans[next(iter(self._plans))]
+            self._plans[key] = plan
+
+
+def _bare(type_node: Any) -> Any:
+    """The name node of a named type, non-null or not; None for a list."""
+    type_node = getattr(type_node, "type", type_node)
+    return getattr(type_node, "name", None)
+
+
+class DefaultExecutionContext(graphql.ExecutionContext):
+    """What `install_context` makes graphql-core's default; see `ExecutionContext`.
+
+    It is a class of its own so that a program, or a test harness, that subclasses whatever
+    graphql-core's default is can tell the default from the class it asks for.
+    """
+
+    plans: PlanStore | None = None
+    """Where the plans of the document are kept; None compiles a plan for this execution only."""
+
+    _overrides_walk = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._overrides_walk = any(
+            getattr(cls, name) is not getattr(DefaultExecutionContext, name)
+            for name in WALK_METHODS
+        )
+
+    def execute_operation(self, operation: OperationDefinitionNode, root_value: Any) -> Any:
+        """Execute the operation.
+
+        :param operation: the operation, of this context's document
+        :param root_value: the object whose fields the operation selects
+        :returns: the data, or a coroutine that gives it
+        :raises GraphQLError: when the schema has no such operation or the root selection set is
+            nested too deeply, as graphql-core
+        """
+        if self._overrides_walk:
+            return super().execute_operation(operation, root_value)
+        is_serial = operation.operation is OperationType.MUTATION
+        run = Run(self._plan_for(operation), self, root_value, is_serial)
+        step = run.start()
+        return run.finish() if step is None else _drive(run, step)
+
+    def _plan_for(self, operation: OperationDefinitionNode) -> Plan:
+        store = self.plans
+        if store is None or self.field_resolver is not default_field_resolver:
+            return self._compile(operation, frozenset())
+        names = store.condition_names(operation)
+        values = self.variable_values
+        key = (id(operation), *(values.get(name, name) for name in sorted(names)))
+        try:
+            plan = store.get(key)
+        except TypeError:  # a Boolean of the schema's own, whose values are not hashable
+            return self._compile(operation, frozenset())
+        if plan is None:
+            plan = self._compile(operation, names)
+            store.put(key, plan)
+        return plan
+
+    def _compile(self, operation: OperationDefinitionNode, names: frozenset[str]) -> Plan:
+        root_type = self.schema.get_root_type(operation.operation)
+        if root_type is None:
+            raise GraphQLError(
+                f"Schema is not configured to execute {operation.operation.value} operation.",
+                operation,
+            )
+        try:
+            return Plan(
+                self.schema,
+                self.fragments,
+                operation.selection_set,
+                root_type,
+                self.field_resolver,
+                self.variable_values,
+                names,
+            )
+        except RecursionError:
+            pass
+        # Outside of the block, so that the error does not keep the frames of the recursion.
+        raise GraphQLError(SELECTIONS_NESTED_TOO_DEEPLY, operation)
+
+
+class ExecutionContext(DefaultExecutionContext):
+    """graphql-core's execution context with the walk over the response in C.
+
+    Use it as `execution_context_class` wherever graphql-core, graphene or a view takes one. Data
+    and errors are those of `graphql.ExecutionContext`. A subclass that overrides a method of
+    graphql-core's walk (`execute_field`, `complete_value`, ...) is executed by graphql-core.
+    """
+
+
+async def _drive(run: Run, step: Step) -> Any:
+    """Await what the run asks for until it has its data.
+
+    A list is a level of the user's awaitables: each becomes a task, all at once. Anything else is a
+    load of our own, which runs alone.
+    """
+    try:
+        while step is not None:
+            if isinstance(step, list):
+                step = run.resume(await gather(*step, return_exceptions=True))
+            else:
+                step = run.resume(await _loaded(step))
+        return run.finish()
+    except BaseException:
+        run.close()
+        raise
+
+
+async def _loaded(load: Awaitable[Any]) -> Any:
+    """The values that a load gives, or the exception that is the error of each of its fields."""
+    try:
+        return await load
+    except Exception as error:
+        return error
+
+
+_stock_defaults: dict[str, Any] = {}
+
+
+def install_context() -> None:
+    """Make our context the default of `graphql.execute` and `graphql.subscribe`."""
+    if not _stock_defaults:
+        _stock_defaults["execute"] = execute_module.ExecutionContext
+        _stock_defaults["subscribe"] = subscribe_module.ExecutionContext
+        execute_module.ExecutionContext = DefaultExecutionContext
+        subscribe_module.ExecutionContext = DefaultExecutionContext
+
+
+def uninstall_context() -> None:
+    """Give graphql-core its default contexts back, where they are still ours."""
+    if _stock_defaults:
+        for name, module in (("execute", execute_module), ("subscribe", subscribe_module)):
+            if module.ExecutionContext is DefaultExecutionContext:
+                module.ExecutionContext = _stock_defaults[name]
+        _stock_defaults.clear()
