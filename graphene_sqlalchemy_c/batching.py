@@ -28,6 +28,7 @@ from sqlalchemy.orm import InstanceState, Query, RelationshipProperty, Session
 from sqlalchemy.orm.attributes import instance_state
 
 from ._core import Batch, BatchResolver, BatchSlot, living_siblings, loaded_children, sibling_states
+from ._sqlalchemy import carried_options
 from .loading import RelationshipLoader
 from .statements import KEYS_PER_STATEMENT
 
@@ -42,21 +43,28 @@ class BatchLoader(RelationshipLoader):
     def miss(self, root: Any, info: GraphQLResolveInfo) -> Any:
         """The relationship of a parent that lacks it.
 
-        :param root: an instance that :meth:`serves` accepts.
+        :param root: an instance whose class has this loader (:meth:`loader_of`).
         :param info: of the field, as graphql-core gives it to resolvers.
         :return: the value, or a :class:`BatchSlot` where it has to be awaited.
         :raises Exception: whatever the load or the ORM raises.
         """
-        prop = getattr(type(root), self.key).property
-        loader = self if prop is self.relationship else loader_for(prop)
         state = instance_state(root)
         session = state.session
         if session is None or not state.has_identity:
             return getattr(root, self.key)
         async_session = state.async_session
         if async_session is not None and _can_await(info):
-            return _SessionQueue.of(session, async_session).join(loader, root)
-        return _Operation.of(session, info).answer(loader, session, root, state, info)
+            return _SessionQueue.of(session, async_session).join(self, root)
+        if (
+            self.reason is not None
+            or self.key in state.callables
+            or carried_options(state.load_options, self.relationship) is None
+        ):
+            return getattr(root, self.key)  # what loading would come to, without looking around
+        return _Operation.of(session, info).answer(self, session, root, state, info)
+
+    def sibling_loader(self, relationship: RelationshipProperty[Any]) -> BatchLoader:
+        return loader_for(relationship)
 
 
 def loader_for(relationship: RelationshipProperty[Any]) -> BatchLoader:
@@ -205,18 +213,22 @@ class _Operation:
     ) -> _Pool:
         pool = self._pools.get((loader, field))
         if pool is None:
-            instances = list(session.identity_map.values())
-            states = sibling_states(instances, loader.parent_class, loader.key)
+            states = _siblings(loader, list(session.identity_map.values()))
             if state in states:
                 # A list is resolved in order: begin with those that come after the root.
                 index = states.index(state)
                 states = states[index:] + states[:index]
             pool = self._pools[loader, field] = _Pool(states, len(self._arrivals))
         for key, parents in self._arrivals[pool.arrivals :]:
-            children = loaded_children(parents, key)
-            pool.states += sibling_states(children, loader.parent_class, loader.key)
+            pool.states += _siblings(loader, loaded_children(parents, key))
         pool.arrivals = len(self._arrivals)
         return pool
+
+
+def _siblings(loader: BatchLoader, instances: list[Any]) -> list[InstanceState[Any]]:
+    """The states of those instances that the loader could load together."""
+    classes = {cls for cls in set(map(type, instances)) if loader.loader_of(cls) is loader}
+    return sibling_states(instances, classes, loader.key)
 
 
 def _run_query(value: Any) -> Any:
@@ -254,22 +266,23 @@ class _SessionQueue:
     def __init__(self, session: Session, async_session: AsyncSession) -> None:
         self._session = session
         self._async_session = async_session
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._loading: Batch | None = None
         self.open: dict[BatchLoader, Batch] = {}
-        self._task = self._loop.create_task(self._run())
+        self._task = self.loop.create_task(self._run())
+        self._task.add_done_callback(self._finish)
 
     @classmethod
     def of(cls, session: Session, async_session: AsyncSession) -> _SessionQueue:
         queue = session.info.get(_QUEUE)
-        if queue is None or queue._loop is not asyncio.get_running_loop():
+        if queue is None or queue.loop is not asyncio.get_running_loop():
             queue = session.info[_QUEUE] = cls(session, async_session)
         return queue
 
     def join(self, loader: BatchLoader, root: Any) -> BatchSlot:
         batch = self.open.get(loader)
         if batch is None:
-            make_waiter = partial(_Waiter, loop=self._loop)
+            make_waiter = partial(_Waiter, loop=self.loop)
             batch = self.open[loader] = Batch(make_waiter, self._cancel_if_abandoned)
         return batch.join(root)
 
@@ -282,17 +295,24 @@ class _SessionQueue:
     async def _run(self) -> None:
         # The batch stays open until the tasks that are ready now have called their resolvers.
         await asyncio.sleep(0)
-        try:
-            while self.open:
-                loader = next(iter(self.open))
-                batch = self._loading = self.open.pop(loader)
-                await self._load(loader, batch)
-        finally:
-            self._loading = None
-            for batch in self.open.values():
-                batch.settle([asyncio.CancelledError()] * len(batch.parents))
-            if self._session.info.get(_QUEUE) is self:
-                del self._session.info[_QUEUE]
+        while self.open:
+            loader = next(iter(self.open))
+            batch = self._loading = self.open.pop(loader)
+            await self._load(loader, batch)
+        self._forget()  # at once, so that nobody joins a queue that has ended
+
+    def _forget(self) -> None:
+        if self._session.info.get(_QUEUE) is self:
+            del self._session.info[_QUEUE]
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        """The task has ended; when it was cancelled, perhaps before its first step."""
+        self._forget()
+        for batch in self.open.values():
+            batch.settle([asyncio.CancelledError()] * len(batch.parents))
+        self.open.clear()
+        if not task.cancelled():
+            task.result()
 
     async def _load(self, loader: BatchLoader, batch: Batch) -> None:
         if not batch.waiting:

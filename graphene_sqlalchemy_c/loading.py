@@ -6,9 +6,10 @@ Everything here runs once per level of a query; the loops over parents and rows 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Select
 from sqlalchemy.exc import InvalidRequestError, SAWarning
@@ -18,7 +19,7 @@ from sqlalchemy.orm.attributes import InstrumentedAttribute, instance_state
 
 from . import _core
 from ._sqlalchemy import carried_options
-from .statements import NotBatchable, RelationshipStatements, Route
+from .statements import KEYS, NotBatchable, RelationshipStatements, Route
 
 
 class RelationshipLoader:
@@ -36,6 +37,7 @@ class RelationshipLoader:
         self.relationship = relationship
         self.key: str = relationship.key
         self.parent_class: type = relationship.parent.class_
+        self._loaders: WeakKeyDictionary[type, RelationshipLoader | None] = WeakKeyDictionary()
         self._statements: RelationshipStatements | None
         self.reason: str | None = None
         """Why the relationship cannot be batched; None when it can."""
@@ -51,20 +53,32 @@ class RelationshipLoader:
     def __str__(self) -> str:
         return str(self.relationship)
 
-    def serves(self, cls: type) -> bool:
-        """Whether instances of a class have this relationship, and their dict may be read first.
+    def loader_of(self, cls: type) -> RelationshipLoader | None:
+        """The loader of the relationship that instances of a class have under this key.
 
-        A concrete subclass has a relationship of its own under the name; it is served too, by that
-        one's loader. Dynamic and write-only attributes keep other things in the instance dict.
+        A subclass may have a relationship of its own under the name; its loader is another one.
+
+        :return: None where the class has no such relationship, or one that keeps something else
+            than its value in the instance dict: dynamic and write-only relationships.
         """
+        if cls not in self._loaders:
+            self._loaders[cls] = self._find_loader(cls)
+        return self._loaders[cls]
+
+    def _find_loader(self, cls: type) -> RelationshipLoader | None:
         if not issubclass(cls, self.parent_class):
-            return False
+            return None
         attribute = getattr(cls, self.key, None)
-        return (
-            isinstance(attribute, InstrumentedAttribute)
-            and isinstance(attribute.property, RelationshipProperty)
-            and attribute.property.lazy not in ("dynamic", "write_only")
-        )
+        if not isinstance(attribute, InstrumentedAttribute):
+            return None
+        prop = attribute.property
+        if not isinstance(prop, RelationshipProperty) or prop.lazy in ("dynamic", "write_only"):
+            return None
+        return self if prop is self.relationship else self.sibling_loader(prop)
+
+    def sibling_loader(self, relationship: RelationshipProperty[Any]) -> RelationshipLoader:
+        """The loader of another relationship; a subclass may keep one for each."""
+        return type(self)(relationship)
 
     def needs_await(self, parent: object) -> bool:
         """Whether the parent lives in an AsyncSession, so that only a coroutine may load for it."""
@@ -81,6 +95,8 @@ class RelationshipLoader:
             now: an exception, or what the ORM returned. One failing statement fails every parent
             that it was to serve.
         """
+        if any(self.loader_of(cls) not in (self, None) for cls in set(map(type, parents))):
+            return self._load_by_class(parents, limit)
         answers: dict[int, Any] = {}
         groups, rest = _core.group_parents(parents, self.key)
         for (session, options), members in groups.items():
@@ -92,6 +108,16 @@ class RelationshipLoader:
                 answers[id(parent)] = getattr(parent, self.key)
             except Exception as error:
                 answers[id(parent)] = error
+        return answers
+
+    def _load_by_class(self, parents: list[Any], limit: int | None) -> dict[int, Any]:
+        """Load for parents some of whose classes have a relationship of their own."""
+        by_loader: dict[RelationshipLoader, list[Any]] = {}
+        for parent in parents:
+            by_loader.setdefault(self.loader_of(type(parent)) or self, []).append(parent)
+        answers: dict[int, Any] = {}
+        for loader, members in by_loader.items():
+            answers.update(loader.load(members, limit))
         return answers
 
     def load_many(self, parents: list[Any]) -> list[Any]:
@@ -136,8 +162,8 @@ class RelationshipLoader:
         carried = carried_options(options, self.relationship)
         if self._statements is None or carried is None:
             return parents
-        load = _GroupLoad(self.relationship, self._statements, session, carried, limit)
         try:
+            load = _GroupLoad(self.relationship, self._statements, session, carried, limit)
             return load.run(parents)
         except Exception as error:
             answers.update((id(each), error) for each in parents if self.key not in vars(each))
@@ -163,6 +189,7 @@ class _GroupLoad:
         self._dialect = session.get_bind(relationship.mapper).dialect
         self._carried = carried
         self._limit = -1 if limit is None else limit
+        self._guess = limit is not None
         self._left: list[Any] = []
         """Parents that only their attribute can answer for, by what was learnt on the way."""
 
@@ -184,7 +211,7 @@ class _GroupLoad:
         """
         target = self._relationship.mapper
         names = self._statements.local_names
-        by_key, empty, odd = _core.collect_keys(parents, names, -1)
+        by_key, empty, odd = _core.collect_keys(parents, names, -1, self._guess)
         _core.assign_value(empty, self._key, None)
         self._left += odd
         self._left += _core.assign_identities(
@@ -195,7 +222,7 @@ class _GroupLoad:
             self._key,
             len(names) > 1,
         )
-        return [parent for members in by_key.values() for parent in members]
+        return _members(by_key)
 
     def _load(self, route: Route, parents: list[Any]) -> None:
         if route.through_parent:
@@ -203,31 +230,46 @@ class _GroupLoad:
             dirty = self._session.dirty
             self._left += [parent for parent in parents if parent in dirty]
             parents = [parent for parent in parents if parent not in dirty]
-        by_key, empty, odd = _core.collect_keys(parents, route.names, self._limit)
+        by_key, empty, odd = _core.collect_keys(parents, route.names, self._limit, self._guess)
         _core.assign_value(empty, self._key, [] if self._uselist else None)
         self._left += odd
+        # The database may compare text in a way that no model declares (a reflected collation).
+        text = self._statements.has_text_key and not route.through_parent
+        if text and _may_be_equal(by_key):
+            self._load_exactly(route, _members(by_key))
+            return
         statement = route.statement.options(*self._carried) if self._carried else route.statement
         for chunk in _chunks(by_key, route.chunk):
-            rows = self._execute(statement, {"keys": list(chunk)})
+            rows = self._execute(statement, {KEYS: list(chunk)})
             children, stray = _core.match_rows(rows, chunk, len(route.names))
             if stray:
-                self._load_exactly(route, [each for members in chunk.values() for each in members])
-            else:
-                self._assign(chunk, children)
+                self._load_exactly(route, _members(chunk))
+                continue
+            if text and not self._uselist:
+                lost = {key: chunk.pop(key) for key in list(chunk) if key not in children}
+                self._load_exactly(route, _members(lost))
+            self._assign(chunk, children)
 
     def _execute(self, statement: Select[Any], parameters: dict[str, Any]) -> list[Any]:
-        """The rows of a statement; match_rows takes each child once, as unique() would."""
-        try:
-            return list(self._session.execute(statement, parameters).all())
-        except InvalidRequestError:
-            # The ORM insists on unique() where a collection of the child is loaded by an eager
-            # join, which a mapper or an event may have asked for. Every row is, by its id.
-            return list(self._session.execute(statement, parameters).unique(id).all())
+        """The rows of a statement; match_rows takes each child once, as unique() would.
+
+        The ORM insists on unique() where a collection of the child is loaded by an eager join,
+        which a mapper or an event may have asked for. Every row is, by its id.
+        """
+        if not self._statements.needs_unique:
+            try:
+                return list(self._session.execute(statement, parameters).all())
+            except InvalidRequestError as error:
+                if "unique()" not in str(error):
+                    raise
+        rows = list(self._session.execute(statement, parameters).unique(id).all())
+        self._statements.needs_unique = True
+        return rows
 
     def _load_exactly(self, route: Route, parents: list[Any]) -> None:
         """The database found equal what Python does not: join the parent, or read the attribute."""
         exact = None
-        if not route.through_parent:
+        if parents and not route.through_parent:
             exact = self._statements.route(self._dialect, through_parent=True)
         if exact is None:
             self._left += parents
@@ -244,6 +286,21 @@ class _GroupLoad:
                 SAWarning,
                 stacklevel=2,
             )
+
+
+def _members(by_key: dict[Any, list[Any]]) -> list[Any]:
+    return [parent for members in by_key.values() for parent in members]
+
+
+def _may_be_equal(keys: Iterable[Any]) -> bool:
+    """Whether a database that ignores case or trailing blanks could take two keys for one."""
+
+    def fold(part: Any) -> Any:
+        return part.casefold().rstrip() if isinstance(part, str) else part
+
+    keys = list(keys)
+    folded = {tuple(map(fold, key)) if isinstance(key, tuple) else fold(key) for key in keys}
+    return len(folded) < len(keys)
 
 
 def _chunks(by_key: dict[Any, list[Any]], size: int | None) -> Iterator[dict[Any, list[Any]]]:

@@ -19,6 +19,7 @@ What fits neither is left to the attribute: the mapper is the only authority.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ClauseElement
 from sqlalchemy.sql.selectable import SelectBase
 from sqlalchemy.types import (
+    CHAR,
     TEXT,
     VARCHAR,
     Boolean,
@@ -55,10 +57,15 @@ SQLAlchemy's own ``selectinload`` uses the same number. Where the dialect has ar
 
 _ROW_VALUES = frozenset({"sqlite", "postgresql", "mysql", "mariadb", "oracle"})
 _EXACT_STRINGS = frozenset({"sqlite", "postgresql"})
+_EXACT_STRING_SQL = re.compile(r"(VARCHAR|TEXT)(\(\d+\))?")
 _EXACT_STRING_TYPES = frozenset({String, Text, Unicode, UnicodeText, VARCHAR, TEXT})
 _LOADABLE = frozenset(
     {"select", "selectin", "joined", "subquery", "immediate", "raise", "raise_on_sql", True, False}
 )
+
+
+KEYS = "graphene_sqlalchemy_c_keys"
+"""The parameter that takes the keys; no name that a primaryjoin would give one of its own."""
 
 
 class NotBatchable(Exception):
@@ -67,7 +74,7 @@ class NotBatchable(Exception):
 
 @dataclass(frozen=True)
 class Route:
-    """A statement and how to call it: ``session.execute(statement, {"keys": [key, ...]})``."""
+    """A statement and how to call it: ``session.execute(statement, {KEYS: [key, ...]})``."""
 
     statement: Select[Any]
     names: tuple[str, ...]
@@ -103,6 +110,8 @@ class RelationshipStatements:
         """The parent's attributes that the relationship starts from."""
         self.by_identity = self._is_by_identity()
         """Whether they are the target's primary key, in its order: LazyLoader's ``use_get``."""
+        self.needs_unique = False
+        """Whether the ORM was found to insist on ``unique()``."""
 
     def route(self, dialect: Dialect, through_parent: bool = False) -> Route | None:
         """The route to take on a database, made once and kept.
@@ -111,7 +120,7 @@ class RelationshipStatements:
         :param through_parent: take this route even where the direct one is believed exact.
         :return: None where the relationship cannot be batched on this database.
         """
-        key = (dialect.name, through_parent or not self._is_exact(dialect.name))
+        key = (dialect.name, through_parent or not self._is_exact(dialect))
         if key not in self._routes:
             try:
                 make = self._through_parent if key[1] else self._direct
@@ -123,29 +132,31 @@ class RelationshipStatements:
     # -- what the mapper says --
 
     def _read_primaryjoin(self) -> None:
-        shared = set(self._parent.tables) & set(self._target.tables)
+        own = _selectables(self._parent)
+        shared = own & _selectables(self._target)
         for clause in _conjuncts(self._relationship.primaryjoin):
             pair = self._as_pair(clause)
             tables = _tables(clause)
             if pair is not None:
+                if any(isinstance(column.type, CHAR) for column in pair):
+                    raise NotBatchable("a key of blank-padded strings")
                 self._pairs.append(pair)
             elif tables & shared:
                 raise NotBatchable("a join condition on a table that parent and child share")
-            elif tables.isdisjoint(self._parent.tables):
+            elif tables.isdisjoint(own):
                 self._criteria.append(clause)
             else:
                 self._parent_criteria.append(clause)
 
     def _read_secondaryjoin(self) -> None:
-        own = set(self._parent.tables) | set(self._target.tables)
+        own = _selectables(self._parent) | _selectables(self._target)
         secondary, clause = self._relationship.secondary, self._relationship.secondaryjoin
         assert secondary is not None and clause is not None
         if any(column.table in own for column in secondary.c):
             raise NotBatchable("the secondary contains the table of the parent or the child")
-        if _tables(clause).isdisjoint(set(self._parent.tables) - set(self._target.tables)):
-            self._criteria.append(clause)
-        else:
-            self._parent_criteria.append(clause)
+        if not _tables(clause).isdisjoint(_selectables(self._parent) - _selectables(self._target)):
+            raise NotBatchable("a secondaryjoin on the parent, which a lazy load does not bind")
+        self._criteria.append(clause)
 
     def _as_pair(self, clause: ClauseElement) -> tuple[Column[Any], Column[Any]] | None:
         """(local, remote) when the clause is the plain equality of such a pair."""
@@ -154,12 +165,15 @@ class RelationshipStatements:
         left, right = clause.left, clause.right
         if not isinstance(left, Column) or not isinstance(right, Column):
             return None
-        for local, remote in self._column_pairs():
-            if (left.shares_lineage(local) and right.shares_lineage(remote)) or (
-                right.shares_lineage(local) and left.shares_lineage(remote)
-            ):
-                return local, remote
-        return None
+        matching = [
+            (local, remote)
+            for local, remote in self._column_pairs()
+            if (left.shares_lineage(local) and right.shares_lineage(remote))
+            or (right.shares_lineage(local) and left.shares_lineage(remote))
+        ]
+        if len(matching) > 1:
+            raise NotBatchable("a join condition that fits two pairs of columns")
+        return matching[0] if matching else None
 
     def _column_pairs(self) -> list[tuple[Column[Any], Column[Any]]]:
         return self._relationship.local_remote_pairs or []  # type: ignore[return-value]
@@ -183,7 +197,7 @@ class RelationshipStatements:
 
     # -- the routes --
 
-    def _is_exact(self, dialect: str) -> bool:
+    def _is_exact(self, dialect: Dialect) -> bool:
         """Whether the direct route exists, and equal in the database means equal in Python."""
         return (
             bool(self._pairs)
@@ -191,14 +205,21 @@ class RelationshipStatements:
             and all(_equal_types(local.type, remote.type, dialect) for local, remote in self._pairs)
         )
 
+    @property
+    def has_text_key(self) -> bool:
+        """Whether a key is text, which a database may compare in ways that no model declares."""
+        return any(isinstance(local.type, String) for local, _ in self._pairs)
+
     def _direct(self, dialect: str) -> Route:
         columns = [self._child_column(remote) for _, remote in self._pairs]
-        return self._make(dialect, self.local_names, columns, self._criteria, False)
+        # Keys are bound as the parent's column binds them, as LazyLoader does.
+        types = [local.type for local, _ in self._pairs]
+        return self._make(dialect, self.local_names, columns, types, self._criteria)
 
     def _through_parent(self, dialect: str) -> Route:
         columns = {local for local, _ in self._pairs}
         for clause in self._parent_criteria:
-            columns |= {c for c in _columns(clause) if c.table in self._parent.tables}
+            columns |= {c for c in _columns(clause) if c.table in _selectables(self._parent)}
         tables = {column.table for column in columns}
         table = tables.pop() if len(tables) == 1 else None
         if not isinstance(table, Table) or not len(table.primary_key):
@@ -218,8 +239,10 @@ class RelationshipStatements:
         ]
         keys = list(table.primary_key)
         names = tuple(_attribute(self._parent, column) for column in keys)
-        columns_ = [alias.c[column.key] for column in keys]
-        return self._make(dialect, names, columns_, [*criteria, *self._criteria], True)
+        aliased_keys = [alias.c[column.key] for column in keys]
+        types = [column.type for column in keys]
+        criteria += self._criteria
+        return self._make(dialect, names, aliased_keys, types, criteria, through_parent=True)
 
     def _child_column(self, column: Column[Any]) -> ColumnElement[Any]:
         """The column as the ORM adapts it to the child's selectable, where it is mapped."""
@@ -227,15 +250,31 @@ class RelationshipStatements:
             return getattr(self._target.class_, _attribute(self._target, column))  # type: ignore[no-any-return]
         return column
 
+    def _adapted(self, clause: Any) -> Any:
+        """The clause over the child's mapped attributes, which the ORM adapts to its selectable.
+
+        SQLAlchemy 2.0 does not adapt a table's own columns to a polymorphic union.
+        """
+
+        def replace(element: Any, **_: Any) -> Any:
+            if isinstance(element, Column) and self._target.columns.contains_column(element):
+                key = self._target.get_property_by_column(element).key
+                return getattr(self._target.class_, key).__clause_element__()
+            return None
+
+        return visitors.replacement_traverse(clause, {}, replace)
+
     def _make(
         self,
         dialect: str,
         names: tuple[str, ...],
         columns: list[Any],
+        types: list[Any],
         criteria: list[Any],
-        through_parent: bool,
+        through_parent: bool = False,
     ) -> Route:
         relationship = self._relationship
+        criteria = [self._adapted(clause) for clause in criteria]
         statement = select(self._target.class_, *columns)
         if relationship.secondary is not None:
             statement = statement.select_from(self._target.class_, relationship.secondary)
@@ -243,16 +282,16 @@ class RelationshipStatements:
         if len(columns) > 1:
             if dialect not in _ROW_VALUES:
                 raise NotBatchable("composite keys need row values")
-            wanted = tuple_(*columns).in_(bindparam("keys", expanding=True))
-        elif dialect == "postgresql" and _fits_an_array(columns[0].type):
-            array: postgresql.ARRAY[Any] = postgresql.ARRAY(columns[0].type)
-            wanted = columns[0] == any_(bindparam("keys", type_=array))
+            wanted = tuple_(*columns, types=types).in_(bindparam(KEYS, expanding=True))
+        elif dialect == "postgresql" and _fits_an_array(types[0]):
+            array: postgresql.ARRAY[Any] = postgresql.ARRAY(types[0])
+            wanted = columns[0] == any_(bindparam(KEYS, type_=array))
             chunk = None
         else:
-            wanted = columns[0].in_(bindparam("keys", expanding=True))
+            wanted = columns[0].in_(bindparam(KEYS, expanding=True, type_=types[0]))
         statement = statement.where(*criteria, wanted)
         if relationship.order_by:
-            statement = statement.order_by(*relationship.order_by)
+            statement = statement.order_by(*map(self._adapted, relationship.order_by))
         return Route(statement, names, chunk, through_parent)
 
 
@@ -262,6 +301,11 @@ def _conjuncts(clause: ColumnElement[bool]) -> Iterator[ColumnElement[bool]]:
             yield from _conjuncts(part)
     else:
         yield clause
+
+
+def _selectables(mapper: Mapper[Any]) -> set[Any]:
+    """What the columns of a mapper belong to: tables, and the subqueries that it is mapped to."""
+    return {*mapper.tables, *(each.local_table for each in mapper.iterate_to_root())}
 
 
 def _columns(clause: ClauseElement) -> set[Column[Any]]:
@@ -285,13 +329,15 @@ def _attribute(mapper: Mapper[Any], column: ColumnElement[Any]) -> str:
         raise NotBatchable(str(error)) from error
 
 
-def _equal_types(local: TypeEngine[Any], remote: TypeEngine[Any], dialect: str) -> bool:
+def _equal_types(local: TypeEngine[Any], remote: TypeEngine[Any], dialect: Dialect) -> bool:
     """Whether two columns that are equal on this database hold equal Python values."""
     for exact in (Integer, Uuid, Date, DateTime, Boolean):
         if isinstance(local, exact) and isinstance(remote, exact):
-            return bool(_uuid_shape(local) == _uuid_shape(remote))
-    return dialect in _EXACT_STRINGS and all(
-        type(type_) in _EXACT_STRING_TYPES and type_.collation is None  # type: ignore[attr-defined]
+            return bool(getattr(local, "as_uuid", None) == getattr(remote, "as_uuid", None))
+    return dialect.name in _EXACT_STRINGS and all(
+        type(type_) in _EXACT_STRING_TYPES
+        # As it is on this database: a variant may be case-insensitive, or name a collation.
+        and _EXACT_STRING_SQL.fullmatch(type_.compile(dialect=dialect)) is not None
         for type_ in (local, remote)
     )
 
@@ -302,7 +348,3 @@ def _fits_an_array(type_: TypeEngine[Any]) -> bool:
     Not so for blank-padded and case-insensitive strings, nor for what drivers send as text.
     """
     return isinstance(type_, Integer) or type(type_) in _EXACT_STRING_TYPES
-
-
-def _uuid_shape(type_: TypeEngine[Any]) -> Any:
-    return getattr(type_, "as_uuid", None)

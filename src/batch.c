@@ -3,7 +3,7 @@
  *     resolver(root, info)
  *         root's dict holds the attribute ------------> the value
  *         a batch is open for root's session ---------> BatchSlot(batch, index of root)
- *         otherwise loader.miss(resolver, root, info) -> the value, or a BatchSlot of a new batch
+ *         otherwise loader.miss(root, info) ----------> the value, or a BatchSlot of a new batch
  *
  * Under an AsyncSession all calls of one event-loop tick append their parents to one open Batch
  * (batching.py opens and runs it). A slot is awaited through the batch's one waiter, a future that
@@ -16,6 +16,7 @@
  * A waiter that is woken early (a sibling was cancelled) is simply replaced. A cancelled slot keeps
  * waiting until the load has ended, so that the session is never left inside a statement; the last
  * slot that leaves before the batch is settled asks for the load to be cancelled (batch.cancel).
+ * A settled batch takes no more parents and no other results.
  *
  * Does: read instance dicts, collect parents, hand results out.
  * Never: load anything; loading.py and batching.py do. No state of a request is kept in a resolver.
@@ -32,7 +33,7 @@
 typedef struct {
     PyObject_HEAD
     PyObject *parents;  /* owned: list of instances, in the order of the calls */
-    PyObject *results;  /* owned: list of values or exceptions aligned with parents; NULL: not yet */
+    PyObject *results;  /* owned: tuple of values or exceptions aligned with parents; NULL: not yet */
     PyObject *waiter;   /* owned: the future that all slots share now, or NULL */
     PyObject *make_waiter; /* owned: callable without arguments */
     PyObject *cancel;      /* owned: callable that cancels the load of this batch */
@@ -105,7 +106,14 @@ batch_settle(batch_object *self, PyObject *results)
         PyErr_SetString(PyExc_ValueError, "a batch needs one result for each of its parents");
         return NULL;
     }
-    Py_XSETREF(self->results, Py_NewRef(results));
+    if (self->results != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the batch is settled");
+        return NULL;
+    }
+    self->results = PyList_AsTuple(results);
+    if (self->results == NULL) {
+        return NULL;
+    }
     PyObject *waiter = self->waiter; /* steals the batch's reference: every slot is done with it */
     self->waiter = NULL;
     if (waiter == NULL) {
@@ -134,9 +142,19 @@ static PyMethodDef batch_type_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyObject *
+batch_parents(batch_object *self, void *Py_UNUSED(closure))
+{
+    return PyList_GetSlice(self->parents, 0, PyList_GET_SIZE(self->parents));
+}
+
+static PyGetSetDef batch_getset[] = {
+    {"parents", (getter)batch_parents, NULL,
+     PyDoc_STR("A list of the instances to load for, in the order of the calls."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyMemberDef batch_members[] = {
-    {"parents", T_OBJECT_EX, offsetof(batch_object, parents), READONLY,
-     "The instances to load for, in the order of the calls."},
     {"waiting", T_PYSSIZET, offsetof(batch_object, waiting), READONLY,
      "How many slots still want a result."},
     {NULL, 0, 0, 0, NULL},
@@ -155,6 +173,7 @@ static PyType_Slot batch_slots[] = {
     {Py_tp_traverse, batch_traverse},
     {Py_tp_clear, batch_clear},
     {Py_tp_methods, batch_type_methods},
+    {Py_tp_getset, batch_getset},
     {Py_tp_members, batch_members},
     {0, NULL},
 };
@@ -212,19 +231,29 @@ slot_clear(slot_object *self)
     return 0;
 }
 
+/* Runs before the collector clears anything, so the batch is whole. */
+static void
+slot_finalize(slot_object *self)
+{
+    PyObject *error_type, *error, *traceback;
+    if (self->batch == NULL || !self->counted) {
+        return;
+    }
+    PyErr_Fetch(&error_type, &error, &traceback);
+    if (slot_leave(self) < 0) {
+        PyErr_WriteUnraisable((PyObject *)Py_TYPE(self));
+    }
+    PyErr_Restore(error_type, error, traceback);
+}
+
 static void
 slot_dealloc(slot_object *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    if (self->batch != NULL && self->counted) {
-        PyObject *error_type, *error, *traceback;
-        PyErr_Fetch(&error_type, &error, &traceback);
-        if (slot_leave(self) < 0) {
-            PyErr_WriteUnraisable((PyObject *)type);
-        }
-        PyErr_Restore(error_type, error, traceback);
+    if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
+        return;
     }
+    PyObject_GC_UnTrack(self);
     (void)slot_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
@@ -235,6 +264,10 @@ static PyObject *
 slot_join(module_state *state, PyObject *batch, PyObject *parent)
 {
     batch_object *joined = (batch_object *)batch;
+    if (joined->results != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the batch is settled");
+        return NULL;
+    }
     slot_object *self = PyObject_GC_New(slot_object, state->BatchSlot);
     if (self == NULL) {
         return NULL;
@@ -261,7 +294,7 @@ slot_take_result(slot_object *self, PyObject **result)
 {
     PyObject *cancelled = self->cancelled;
     self->cancelled = NULL;
-    PyObject *value = Py_NewRef(PyList_GET_ITEM(self->batch->results, self->index));
+    PyObject *value = Py_NewRef(PyTuple_GET_ITEM(self->batch->results, self->index));
     (void)slot_leave(self); /* cannot fail: the batch is settled */
     Py_CLEAR(self->batch);
     *result = NULL;
@@ -406,6 +439,7 @@ static PyMethodDef slot_methods[] = {
 static PyType_Slot slot_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("One parent's result in a Batch: an awaitable, to be awaited once.")},
     {Py_tp_dealloc, slot_dealloc},
+    {Py_tp_finalize, slot_finalize},
     {Py_tp_traverse, slot_traverse},
     {Py_tp_clear, slot_clear},
     {Py_tp_iter, PyObject_SelfIter},
@@ -431,33 +465,35 @@ typedef struct {
     PyObject *loader;   /* owned: the RelationshipLoader, shared by all fields of the relationship */
     PyObject *fallback; /* owned: the resolver for roots that are not instances of the parent class */
     PyObject *key;      /* owned: interned name of the relationship attribute */
-    PyObject *served;   /* owned: {class: None}, mapped classes whose dict may be read first */
+    PyObject *served;   /* owned: {class: loader}, mapped classes that have the relationship */
     PyObject *weakrefs; /* borrowed: managed by the weakref machinery */
 } resolver_object;
 
-/* Whether the class is the relationship's parent or inherits its attribute: 1, 0, or -1. The answer
- * is the loader's; positive ones are kept, they name mapped classes only. */
+/* The loader of the relationship that instances of a class have under the key: 1 with a borrowed
+ * reference, kept in `served`; 0 when they have none whose value would be in their dict; or -1. */
 static int
-resolver_serves(module_state *state, resolver_object *self, PyObject *cls)
+resolver_find_loader(module_state *state, resolver_object *self, PyObject *cls, PyObject **loader)
 {
-    int known = PyDict_Contains(self->served, cls);
-    if (known != 0) {
-        return known;
+    *loader = PyDict_GetItemWithError(self->served, cls);
+    if (*loader != NULL || PyErr_Occurred()) {
+        return *loader != NULL ? 1 : -1;
     }
-    PyObject *answer = PyObject_CallMethodOneArg(self->loader, state->str_serves, cls);
-    int serves = answer ? PyObject_IsTrue(answer) : -1;
+    PyObject *answer = PyObject_CallMethodOneArg(self->loader, state->str_loader_of, cls);
+    int found = answer == NULL ? -1 : answer != Py_None;
+    if (found > 0 && PyDict_SetItem(self->served, cls, answer) < 0) {
+        found = -1;
+    }
+    *loader = found > 0 ? answer : NULL;
     Py_XDECREF(answer);
-    if (serves > 0 && PyDict_SetItem(self->served, cls, Py_None) < 0) {
-        return -1;
-    }
-    return serves;
+    return found;
 }
 
 batch_answer
 batch_read(module_state *state, PyObject *resolver, PyObject *root, PyObject **value)
 {
     resolver_object *self = (resolver_object *)resolver;
-    int serves = resolver_serves(state, self, (PyObject *)Py_TYPE(root));
+    PyObject *loader;
+    int serves = resolver_find_loader(state, self, (PyObject *)Py_TYPE(root), &loader);
     if (serves <= 0) {
         return serves < 0 ? BATCH_ERROR : BATCH_FOREIGN;
     }
@@ -497,10 +533,29 @@ batch_needs_await(module_state *state, PyObject *resolver, PyObject *parent, PyO
     return needs;
 }
 
-/* The batch that is open for the root's session and this relationship: a new reference, NULL
- * without an exception where there is none. session.info[QUEUE_KEY].open is {loader: Batch}. */
+/* Whether the queue belongs to the event loop that is running; a queue whose loop is gone is never
+ * emptied. 1, 0, or -1 with an exception. */
+static int
+queue_is_running(module_state *state, PyObject *queue)
+{
+    PyObject *loop = PyObject_GetAttr(queue, state->str_loop);
+    PyObject *running = loop ? PyObject_CallNoArgs(state->get_running_loop) : NULL;
+    int result = running == loop;
+    if (running == NULL) {
+        result = PyErr_ExceptionMatches(PyExc_RuntimeError) ? 0 : -1;
+        if (result == 0) {
+            PyErr_Clear();
+        }
+    }
+    Py_XDECREF(loop);
+    Py_XDECREF(running);
+    return result;
+}
+
+/* The batch that is open for the root's session and the loader: a new reference, NULL without an
+ * exception where there is none. session.info[QUEUE_KEY].open is {loader: Batch}. */
 static PyObject *
-resolver_open_batch(module_state *state, resolver_object *self, PyObject *root)
+find_open_batch(module_state *state, PyObject *loader, PyObject *root)
 {
     PyObject *session = NULL, *info = NULL, *queue = NULL, *open = NULL, *batch = NULL;
     PyObject *instance_state = PyObject_CallOneArg(state->instance_state, root);
@@ -516,9 +571,12 @@ resolver_open_batch(module_state *state, resolver_object *self, PyObject *root)
         goto done;
     }
     queue = Py_XNewRef(PyDict_GetItemWithError(info, state->str_graphene_sqlalchemy_c_queue));
-    open = queue ? PyObject_GetAttr(queue, state->str_open) : NULL;
+    if (queue == NULL || queue_is_running(state, queue) <= 0) {
+        goto done;
+    }
+    open = PyObject_GetAttr(queue, state->str_open);
     if (open != NULL && PyDict_Check(open)) {
-        batch = Py_XNewRef(PyDict_GetItemWithError(open, self->loader));
+        batch = Py_XNewRef(PyDict_GetItemWithError(open, loader));
     }
 done:
     Py_DECREF(instance_state);
@@ -533,18 +591,27 @@ done:
 static PyObject *
 resolver_miss(module_state *state, resolver_object *self, PyObject *root, PyObject *info)
 {
-    PyObject *batch = resolver_open_batch(state, self, root);
-    if (batch != NULL) {
-        PyObject *slot = Py_TYPE(batch) == state->Batch
-                             ? slot_join(state, batch, root)
-                             : PyErr_Format(PyExc_TypeError, "an open batch must be a Batch");
-        Py_DECREF(batch);
-        return slot;
+    PyObject *loader;
+    if (resolver_find_loader(state, self, (PyObject *)Py_TYPE(root), &loader) <= 0) {
+        return NULL; /* with an exception: batch_read() has just found it */
     }
-    if (PyErr_Occurred()) {
-        return NULL;
+    PyObject *result = NULL;
+    Py_INCREF(loader);
+    PyObject *batch = find_open_batch(state, loader, root);
+    if (batch == NULL) {
+        if (!PyErr_Occurred()) {
+            result = PyObject_CallMethodObjArgs(loader, state->str_miss, root, info, NULL);
+        }
     }
-    return PyObject_CallMethodObjArgs(self->loader, state->str_miss, root, info, NULL);
+    else if (Py_TYPE(batch) == state->Batch) {
+        result = slot_join(state, batch, root);
+    }
+    else {
+        PyErr_SetString(PyExc_TypeError, "an open batch must be a Batch");
+    }
+    Py_XDECREF(batch);
+    Py_DECREF(loader);
+    return result;
 }
 
 static PyObject *

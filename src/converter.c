@@ -367,11 +367,24 @@ is_to_one(module_state *state, PyObject *relationship_prop, PyObject *direction)
     return uselist < 0 ? -1 : !uselist;
 }
 
+/* The partials of this room call with all arguments; somebody else may call their function. */
+static int
+has_arguments(Py_ssize_t nargs, Py_ssize_t wanted)
+{
+    if (nargs != wanted) {
+        PyErr_Format(PyExc_TypeError, "expected %zd arguments, got %zd", wanted, nargs);
+    }
+    return nargs == wanted;
+}
+
 /* The function in the Dynamic of a relationship: (relationship_prop, obj_type,
  * connection_field_factory, batching, orm_field_name, field_kwargs or None) -> field or None. */
 static PyObject *
-relationship_field(PyObject *module, PyObject *const *args, Py_ssize_t Py_UNUSED(nargs))
+relationship_field(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
+    if (!has_arguments(nargs, 6)) {
+        return NULL;
+    }
     module_state *state = PyModule_GetState(module);
     PyObject *relationship_prop = args[0], *obj_type = args[1], *factory = args[2];
     PyObject *extra = args[5] == Py_None ? NULL : args[5];
@@ -745,8 +758,11 @@ proxied_field(module_state *state, PyObject *const *args, PyObject *attr, int sc
 /* The function in the Dynamic of an association proxy: (parent, assoc_prop, obj_type, registry,
  * connection_field_factory, batching, resolver, field_kwargs or None) -> field. */
 static PyObject *
-association_field(PyObject *module, PyObject *const *args, Py_ssize_t Py_UNUSED(nargs))
+association_field(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
+    if (!has_arguments(nargs, 8)) {
+        return NULL;
+    }
     module_state *state = PyModule_GetState(module);
     PyObject *result = NULL;
     PyObject *model = NULL;

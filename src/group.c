@@ -151,9 +151,16 @@ group_parents(PyObject *module, PyObject *args)
         int failed = is_loaded(parent, key);
         if (failed == 0) {
             parent_kind kind = classify_parent(state, parent, key, &group);
-            failed = kind == PARENT_ERROR     ? -1
-                     : kind == PARENT_GROUPED ? append_to(groups, group, parent)
-                                              : PyList_Append(rest, parent);
+            failed = kind == PARENT_ERROR ? -1 : 0;
+            if (kind == PARENT_GROUPED && append_to(groups, group, parent) < 0) {
+                /* An option of the application's own that cannot be hashed. */
+                failed = PyErr_ExceptionMatches(PyExc_TypeError) ? 0 : -1;
+                kind = PARENT_ORM;
+            }
+            if (failed == 0 && kind == PARENT_ORM) {
+                PyErr_Clear();
+                failed = PyList_Append(rest, parent);
+            }
         }
         Py_DECREF(parent);
         Py_XDECREF(group);
@@ -170,21 +177,22 @@ done:
 
 /* ---- parents by key ---- */
 
-/* The value of the attribute `name`: from the instance dict, else as the ORM gives it. */
+/* The value of the attribute `name`: from the instance dict, else as the ORM gives it. Of a guessed
+ * sibling only the dict is read, because the ORM may need a statement: NULL without exception. */
 static PyObject *
-attribute_value(PyObject *parent, PyObject *dict, PyObject *name)
+attribute_value(PyObject *parent, PyObject *dict, PyObject *name, int is_guess)
 {
     PyObject *value = PyDict_GetItemWithError(dict, name);
     if (value != NULL) {
         return Py_NewRef(value);
     }
-    return PyErr_Occurred() ? NULL : PyObject_GetAttr(parent, name);
+    return is_guess || PyErr_Occurred() ? NULL : PyObject_GetAttr(parent, name);
 }
 
 /* The key of one parent: a new reference to the value, or to the tuple of values. `*nulls` counts
- * the columns that are NULL. */
+ * the columns that are NULL. NULL without exception: a guess that is not worth a statement. */
 static PyObject *
-parent_key(PyObject *parent, PyObject *names, Py_ssize_t *nulls)
+parent_key(PyObject *parent, PyObject *names, int is_guess, Py_ssize_t *nulls)
 {
     Py_ssize_t width = PyTuple_GET_SIZE(names);
     PyObject *key = NULL, *value = NULL;
@@ -197,7 +205,7 @@ parent_key(PyObject *parent, PyObject *names, Py_ssize_t *nulls)
         goto done;
     }
     for (Py_ssize_t i = 0; i < width; i++) {
-        value = attribute_value(parent, dict, PyTuple_GET_ITEM(names, i));
+        value = attribute_value(parent, dict, PyTuple_GET_ITEM(names, i), is_guess);
         if (value == NULL) {
             Py_CLEAR(key);
             goto done;
@@ -218,12 +226,15 @@ done:
 /* File `parent` under its key, or with the empty or odd ones. An ordinary exception while the key
  * is made or hashed makes the parent odd: the ORM will give its own answer, or its own error. */
 static int
-file_parent(PyObject *parent, PyObject *names, Py_ssize_t limit, PyObject *by_key, PyObject *empty,
-            PyObject *odd)
+file_parent(PyObject *parent, PyObject *names, Py_ssize_t limit, int is_guess, PyObject *by_key,
+            PyObject *empty, PyObject *odd)
 {
     Py_ssize_t nulls;
     int failed = 0;
-    PyObject *key = parent_key(parent, names, &nulls);
+    PyObject *key = parent_key(parent, names, is_guess, &nulls);
+    if (key == NULL && !PyErr_Occurred()) {
+        return 0;
+    }
     if (key != NULL && nulls > 0) {
         failed = PyList_Append(nulls == PyTuple_GET_SIZE(names) ? empty : odd, parent);
     }
@@ -245,18 +256,20 @@ file_parent(PyObject *parent, PyObject *names, Py_ssize_t limit, PyObject *by_ke
 }
 
 PyDoc_STRVAR(collect_keys_doc,
-"collect_keys($module, parents, names, limit, /)\n--\n\n"
+"collect_keys($module, parents, names, limit, guess, /)\n--\n\n"
 "Group parents by the values of the attributes `names`, for at most `limit` keys (-1: any).\n\n"
 "Returns ({key: [parent]}, [parent whose key is NULL], [parent that only the ORM can answer for]).\n"
-"Parents whose key lies beyond the limit are left out.");
+"Parents whose key lies beyond the limit are left out; with `guess` also those after the first whose\n"
+"key is not loaded.");
 
 static PyObject *
 collect_keys(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *parents, *names, *by_key, *empty = NULL, *odd = NULL, *result = NULL;
     Py_ssize_t limit;
-    if (!PyArg_ParseTuple(args, "O!O!n:collect_keys", &PyList_Type, &parents, &PyTuple_Type, &names,
-                          &limit)) {
+    int guess;
+    if (!PyArg_ParseTuple(args, "O!O!np:collect_keys", &PyList_Type, &parents, &PyTuple_Type, &names,
+                          &limit, &guess)) {
         return NULL;
     }
     by_key = PyDict_New();
@@ -267,7 +280,7 @@ collect_keys(PyObject *Py_UNUSED(module), PyObject *args)
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(parents); i++) {
         PyObject *parent = Py_NewRef(PyList_GET_ITEM(parents, i));
-        int failed = file_parent(parent, names, limit, by_key, empty, odd);
+        int failed = file_parent(parent, names, limit, guess && i > 0, by_key, empty, odd);
         Py_DECREF(parent);
         if (failed < 0) {
             goto done;
@@ -580,23 +593,24 @@ is_loadable_sibling(module_state *state, PyObject *instance, PyObject *instance_
 }
 
 PyDoc_STRVAR(sibling_states_doc,
-"sibling_states($module, instances, parent_class, key, /)\n--\n\n"
-"The instance states of those instances of `parent_class` that could be loaded together.");
+"sibling_states($module, instances, classes, key, /)\n--\n\n"
+"The instance states of those instances of the `classes` that could be loaded together.\n\n"
+"`classes`: a set of exact classes, because a subclass may have a relationship of its own.");
 
 static PyObject *
 sibling_states(PyObject *module, PyObject *args)
 {
     module_state *state = PyModule_GetState(module);
-    PyObject *instances, *parent_class, *key, *states;
-    if (!PyArg_ParseTuple(args, "O!OU:sibling_states", &PyList_Type, &instances, &parent_class,
-                          &key)) {
+    PyObject *instances, *classes, *key, *states;
+    if (!PyArg_ParseTuple(args, "O!O!U:sibling_states", &PyList_Type, &instances, &PySet_Type,
+                          &classes, &key)) {
         return NULL;
     }
     states = PyList_New(0);
     for (Py_ssize_t i = 0; states != NULL && i < PyList_GET_SIZE(instances); i++) {
         PyObject *instance_state = NULL;
         PyObject *instance = Py_NewRef(PyList_GET_ITEM(instances, i));
-        int fits = PyObject_IsInstance(instance, parent_class);
+        int fits = PySet_Contains(classes, (PyObject *)Py_TYPE(instance));
         if (fits > 0) {
             instance_state = PyObject_CallOneArg(state->instance_state, instance);
             fits = instance_state ? is_loadable_sibling(state, instance, instance_state, key) : -1;

@@ -100,6 +100,8 @@
     X(load_many)                                                                                  \
     X(load_many_async)                                                                            \
     X(load_options)                                                                               \
+    X(loader_of)                                                                                  \
+    X(loop)                                                                                       \
     X(mapper)                                                                                     \
     X(middleware_manager)                                                                         \
     X(miss)                                                                                       \
@@ -131,7 +133,6 @@
     X(selection_set)                                                                              \
     X(selections)                                                                                 \
     X(serialize)                                                                                  \
-    X(serves)                                                                                     \
     X(session)                                                                                    \
     X(target_collection)                                                                          \
     X(type)                                                                                       \
@@ -156,6 +157,7 @@
 #define FROM_GRAPHQL(X, name) X(name, "graphene_sqlalchemy_c._graphql", #name)
 #define STATE_IMPORTS(X)                                                                          \
     X(OrderedDict, "collections", "OrderedDict")                                                  \
+    X(get_running_loop, "asyncio", "get_running_loop")                                            \
     X(partial, "functools", "partial")                                                            \
     X(get_unbound_function, "graphene.utils.get_unbound_function", "get_unbound_function")        \
     X(ColumnProperty, "sqlalchemy.orm", "ColumnProperty")                                         \

@@ -34,8 +34,8 @@ class Loader:
         self.log = log
         self.key = f"~{field}"  # never in an instance dict, so always to be loaded
 
-    def serves(self, cls: type) -> bool:
-        return hasattr(cls, "_sa_instance_state")
+    def loader_of(self, cls: type) -> Loader | None:
+        return self if hasattr(cls, "_sa_instance_state") else None
 
     def miss(self, root: Any, info: Any) -> Any:
         value = self.read(root, self.field)

@@ -154,7 +154,7 @@ async def slow_statement(session: AsyncSession, engine: AsyncEngine) -> asyncio.
     def wait(conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if "FROM books" in statement:
             loop.call_soon(started.set)
-            conn.connection.dbapi_connection.await_(asyncio.sleep(60))
+            conn.connection.dbapi_connection.run_async(lambda _: asyncio.sleep(60))
 
     return started
 
