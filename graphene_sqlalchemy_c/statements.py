@@ -191,6 +191,8 @@ class RelationshipStatements:
         pairs = {_attribute(self._target, remote): (local, remote) for local, remote in self._pairs}
         if len(self._pairs) != len(wanted) or set(pairs) != set(wanted):
             return False
+        if not all(_bound_alike(local.type, remote.type) for local, remote in self._pairs):
+            raise NotBatchable("a key that its two columns bind differently")
         self._pairs = [pairs[name] for name in wanted]
         self.local_names = tuple(_attribute(self._parent, local) for local, _ in self._pairs)
         return True
@@ -332,7 +334,7 @@ def _attribute(mapper: Mapper[Any], column: ColumnElement[Any]) -> str:
 def _equal_types(local: TypeEngine[Any], remote: TypeEngine[Any], dialect: Dialect) -> bool:
     """Whether two columns that are equal on this database hold equal Python values."""
     for exact in (Integer, Uuid, Date, DateTime, Boolean):
-        if isinstance(local, exact) and isinstance(remote, exact):
+        if all(isinstance(type_, exact) and _is_own(type_) for type_ in (local, remote)):
             return bool(getattr(local, "as_uuid", None) == getattr(remote, "as_uuid", None))
     return dialect.name in _EXACT_STRINGS and all(
         type(type_) in _EXACT_STRING_TYPES
@@ -342,9 +344,23 @@ def _equal_types(local: TypeEngine[Any], remote: TypeEngine[Any], dialect: Diale
     )
 
 
+def _is_own(type_: TypeEngine[Any]) -> bool:
+    """Whether a type is SQLAlchemy's, not a subclass that may process values in its own way."""
+    return type(type_).__module__.startswith("sqlalchemy.")
+
+
+def _bound_alike(local: TypeEngine[Any], remote: TypeEngine[Any]) -> bool:
+    """Whether a value means the same in both columns.
+
+    A load by identity binds the parent's value as the target's column does; a join would compare
+    what the two columns hold.
+    """
+    return type(local) is type(remote) or (_is_own(local) and _is_own(remote))
+
+
 def _fits_an_array(type_: TypeEngine[Any]) -> bool:
     """Whether an array of the type compares as the type does, with every PostgreSQL driver.
 
     Not so for blank-padded and case-insensitive strings, nor for what drivers send as text.
     """
-    return isinstance(type_, Integer) or type(type_) in _EXACT_STRING_TYPES
+    return (isinstance(type_, Integer) and _is_own(type_)) or type(type_) in _EXACT_STRING_TYPES

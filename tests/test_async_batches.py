@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -347,3 +348,56 @@ async def test_a_waiter_that_cannot_be_made_is_the_slots_error() -> None:
     batch = Batch(refuse, lambda: None)
     with pytest.raises(OSError, match="no waiter"):
         await batch.join(1)
+
+
+async def test_a_settled_batch_is_closed() -> None:
+    batch = make_batch()
+    slot = batch.join(1)
+    results = [2]
+    batch.settle(results)
+    results.clear()
+    with pytest.raises(RuntimeError, match="settled"):
+        batch.settle([3])
+    with pytest.raises(RuntimeError, match="settled"):
+        batch.join(4)
+    batch.parents.append("a copy")
+    assert batch.parents == [1] and await slot == 2
+
+
+async def test_the_collector_may_find_slots_and_batches_in_a_cycle() -> None:
+    log: list[str] = []
+    gc.disable()
+    try:
+        for _ in range(50):
+            batch = make_batch(log)
+            cycle: list[Any] = []
+            cycle += [batch.join(cycle), batch, cycle]
+            del batch, cycle
+        gc.collect()
+    finally:
+        gc.enable()
+    assert log == ["cancel"] * 50
+
+
+@pytest.mark.parametrize("ticks", [0, 1, 2, 3])
+async def test_cancelling_everything_leaves_no_queue_behind(
+    engine: AsyncEngine, ticks: int
+) -> None:
+    """A queue whose task is cancelled before, or while, it loads must not swallow later calls."""
+    async with AsyncSession(engine) as session:
+        authors = await authors_of(session)
+
+        async def field(author: Author) -> Any:
+            return await resolver_of(Author, "books")(author, Info)
+
+        tasks = [asyncio.ensure_future(field(author)) for author in authors]
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=10)
+        assert all(task.cancelled() for task in tasks)
+        await asyncio.sleep(0)
+        await session.rollback()
+        again = [await field(author) for author in await authors_of(session)]
+        assert [len(each) for each in again] == [4, 4, 4, 3, 3, 0, 0, 0]
