@@ -74,10 +74,29 @@ leg_peers() {
     python=$(interpreter 3.11) || not_run "no CPython 3.11 on this machine"
     copy_repository
     "$PEERS/graphene_sqlalchemy_suite.sh" "$python" graphene_sqlalchemy_c --strict \
+        --context graphene_sqlalchemy_c:ExecutionContext \
         --venv --sqlalchemy "$1" --with "$PWD" | tee ../suite || failed=1
     tail -n 1 ../suite >../note
-    # Here follows graphql-core's own suite with our ExecutionContext, as soon as there is one.
     return $failed
+}
+
+# graphql-core's own suite, with our context as its default.
+leg_core() {
+    [[ -d $PEERS ]] || not_run "no ../shared/peers here"
+    local python failed=0
+    python=$(interpreter "$1") || not_run "no CPython $1 on this machine"
+    copy_repository
+    "$PEERS/graphql_core_suite.sh" "$python" graphene_sqlalchemy_c:ExecutionContext --frames \
+        --venv --with "$PWD" | tee ../suite || failed=1
+    tail -n 1 ../suite >../note
+    return $failed
+}
+
+# Many more examples of what hypothesis makes than `make test` has time for.
+leg_properties() {
+    copy_repository
+    make .venv/ready.stamp
+    GSC_EXAMPLES=5000 .venv/bin/python -m pytest tests/test_execution_property.py
 }
 
 leg_sanitizers() {

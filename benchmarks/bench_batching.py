@@ -119,14 +119,24 @@ def fill(engine: Engine) -> None:
             connection.execute(insert(table), rows)
 
 
-def build(base: type, *, connections: bool, **options: object) -> graphene.Schema:
-    """A schema of its own registry whose types derive from `base`."""
+def build(
+    base: type,
+    *,
+    connections: bool,
+    members: dict[type, Json] | None = None,
+    **options: object,
+) -> graphene.Schema:
+    """A schema of its own registry whose types derive from `base`.
+
+    `members` are more class attributes of a model's type, `options` Meta options of every type.
+    """
     registry = Registry()
     interfaces = (graphene.relay.Node,) if connections else ()
 
     def object_type(model: type) -> type:
         meta = {"model": model, "registry": registry, "interfaces": interfaces, **options}
-        return type(model.__name__, (base,), {"Meta": type("Meta", (), meta)})
+        more = (members or {}).get(model, {})
+        return type(model.__name__, (base,), {"Meta": type("Meta", (), meta), **more})
 
     types = {model: object_type(model) for model in (Author, Publisher, Book, Review)}
 

@@ -1,55 +1,36 @@
-"""The executor against graphql-core's: pairs measured in one run, interleaved, best of several.
+"""The executor in C against graphql-core's, and whole requests against the ORM written by hand.
 
-python benchmarks/bench_executor.py [repeats]
+Upstream is graphql-core's executor on the same schema. By hand is the same answer made with
+`selectinload`, dicts and orjson; ours is `Schema.execute` of an unchanged graphene-sqlalchemy
+schema whose relationships the executor loads itself, and orjson.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable
-from time import perf_counter
-from typing import Any, NamedTuple
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import graphene
+import orjson
 from graphql import ExecutionContext as StockContext
 from graphql import execute, parse, validate
-from graphql.execution.execute import default_field_resolver
-from sqlalchemy import ForeignKey, create_engine, select
-from sqlalchemy.orm import (
-    DeclarativeBase,
-    Mapped,
-    Session,
-    mapped_column,
-    relationship,
-    selectinload,
-)
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
 
-from graphene_sqlalchemy_c import ExecutionContext, Schema
-from graphene_sqlalchemy_c._core import Plan
+from benchmarks import bench_batching as books
+from benchmarks.report import Row, best_of
+from graphene_sqlalchemy_c import ExecutionContext, Schema, SQLAlchemyObjectType
 
 
-class Row(NamedTuple):
-    """One line of the table; `bound` is what the ratio is to reach (below 1: not to exceed)."""
-
-    name: str
-    stock_seconds: float
-    our_seconds: float
-    ratio: float
-    bound: float
-
-
-def measure(
-    name: str, bound: float, stock: Callable[[], Any], ours: Callable[[], Any], repeats: int
+def compare(
+    name: str, wanted: float, stock: Callable[[], Any], ours: Callable[[], Any], per: int = 1
 ) -> Row:
-    """Best of several, the two in turn so that both meet the same noise."""
-    best = [float("inf"), float("inf")]
-    for _ in range(repeats):
-        for which, function in enumerate((stock, ours)):
-            start = perf_counter()
-            function()
-            best[which] = min(best[which], perf_counter() - start)
-    return Row(name, best[0], best[1], best[0] / best[1], bound)
+    """One row; the times are of one of `per` operations that a call does."""
+    times = best_of(stock, ours)
+    return Row(name, times[0] / per, times[1] / per, None, f"upstream / ours >= {wanted}")
 
 
 NAMES = [f"f{i}" for i in range(10)]
@@ -93,31 +74,20 @@ def runner(schema: Any, query: str) -> Callable[[Any], Any]:
     return run
 
 
-def bench_lists(repeats: int) -> list[Row]:
+def bench_lists() -> Iterator[Row]:
     query = "{ things { " + " ".join(NAMES) + " } }"
-    rows = []
-    for name, bound, members in (
+    resolvers = {f"resolve_{name}": trivial_resolver(name) for name in NAMES}
+    for name, wanted, members in (
         ("1,000 objects x 10 attributes", 10, {}),
-        (
-            "the same, a Python resolver each",
-            2,
-            {f"resolve_{n}": trivial_resolver(n) for n in NAMES},
-        ),
+        ("the same, a Python resolver on every field", 2, resolvers),
     ):
         run = runner(list_schema(**members), query)
-        rows.append(
-            measure(
-                name,
-                bound,
-                lambda r=run: r(StockContext),
-                lambda r=run: r(ExecutionContext),
-                repeats,
-            )
+        yield compare(
+            name, wanted, lambda run=run: run(StockContext), lambda run=run: run(ExecutionContext)
         )
-    return rows
 
 
-def bench_async(repeats: int) -> list[Row]:
+def bench_async() -> Iterator[Row]:
     async def resolve_f0(root: Any, info: Any) -> str:
         return "x"
 
@@ -127,23 +97,19 @@ def bench_async(repeats: int) -> list[Row]:
 
     def run(context: Any) -> Any:
         async def main() -> Any:
-            return await execute(schema, document, execution_context_class=context)  # type: ignore[misc]
+            return await execute(schema, document, execution_context_class=context)
 
         return loop.run_until_complete(main()).data
 
     assert run(StockContext) == run(ExecutionContext)
-    row = measure(
-        "1,000 async resolvers",
-        3,
-        lambda: run(StockContext),
-        lambda: run(ExecutionContext),
-        repeats,
+    yield compare(
+        "1,000 async resolvers", 3, lambda: run(StockContext), lambda: run(ExecutionContext)
     )
     loop.close()
-    return [row]
 
 
 ONE = "{ one { id name age } }"
+TIMES = 100
 
 
 class One(graphene.ObjectType):
@@ -159,172 +125,79 @@ class OneQuery(graphene.ObjectType):
         return One(id=1, name="x", age=3)
 
 
-def bench_one_object(repeats: int) -> list[Row]:
+def times(function: Callable[[], Any]) -> Callable[[], None]:
+    def many() -> None:
+        for _ in range(TIMES):
+            function()
+
+    return many
+
+
+def bench_one_object() -> Iterator[Row]:
     stock, ours = graphene.Schema(query=OneQuery), Schema(query=OneQuery)
-    assert stock.execute(ONE) == ours.execute(ONE)
+    assert stock.execute(ONE, execution_context_class=StockContext) == ours.execute(ONE)
     schema, document = stock.graphql_schema, parse(ONE)
     run = runner(schema, ONE)
-
-    def compile_plan() -> Any:
-        operation: Any = document.definitions[0]
-        arguments = (schema, {}, operation.selection_set, schema.query_type)
-        return Plan(*arguments, default_field_resolver, {}, frozenset())
-
-    def times(function: Callable[[], Any]) -> Callable[[], None]:
-        def many() -> None:
-            for _ in range(100):
-                function()
-
-        return many
-
-    return [
-        measure(
-            "100 x one object, schema.execute, document cached", 10,
-            times(lambda: stock.execute(ONE)), times(lambda: ours.execute(ONE)), repeats,
-        ),
-        measure(
-            "100 x one object, pre-parsed, graphql.execute", 2,
-            times(lambda: run(StockContext)), times(lambda: run(ExecutionContext)), repeats,
-        ),
-        measure(
-            "100 x validate against compile and execute", 3,
-            times(lambda: validate(schema, document)), times(lambda: run(ExecutionContext)),
-            repeats,
-        ),
-        measure(
-            "100 x validate against compile of the root", 3,
-            times(lambda: validate(schema, document)), times(compile_plan), repeats,
-        ),
-    ]  # fmt: skip
+    yield compare(
+        "one object, schema.execute, document cached",
+        10,
+        times(lambda: stock.execute(ONE, execution_context_class=StockContext)),
+        times(lambda: ours.execute(ONE)),
+        TIMES,
+    )
+    yield compare(
+        "one object, pre-parsed, graphql.execute",
+        2,
+        times(lambda: run(StockContext)),
+        times(lambda: run(ExecutionContext)),
+        TIMES,
+    )
+    yield compare(
+        "validate (upstream) against compile and execute (ours)",
+        3,
+        times(lambda: validate(schema, document)),
+        times(lambda: run(ExecutionContext)),
+        TIMES,
+    )
 
 
-# ---- instances of the ORM, loaded by hand --------------------------------------------------------
+def bench_instances() -> Iterator[Row]:
+    """A nested query whose relationships the executor loads as ORM instances."""
+
+    def resolver(name: str) -> dict[str, Any]:
+        return {f"resolve_{name}": lambda root, info: getattr(root, name)}
+
+    resolved = {
+        books.Author: resolver("name"),
+        books.Book: resolver("title"),
+        books.Review: resolver("text"),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        engine = create_engine(f"sqlite:///{Path(folder) / 'books.sqlite'}")
+        books.fill(engine)
+
+        def by_hand() -> bytes:
+            with Session(engine) as session:
+                return orjson.dumps({"data": books.lists_by_hand(session)})
+
+        for name, wanted, members in (
+            ("nested lists, 5,550 ORM instances", 1.15, {}),
+            ("the same, a Python resolver on every type", 1.5, resolved),
+        ):
+            types = books.build(SQLAlchemyObjectType, connections=False, members=members)
+            schema = Schema(query=types.query)
+
+            def ours(schema: Schema = schema) -> bytes:
+                with Session(engine) as session:
+                    result = schema.execute(books.LISTS, context={"session": session})
+                    return orjson.dumps({"data": result.data})
+
+            assert ours() == by_hand()
+            seconds = best_of(by_hand, ours)
+            yield Row(name, None, seconds[1], seconds[0], f"ours / by hand <= {wanted}")
+        engine.dispose()
 
 
-class Base(DeclarativeBase):
-    pass
-
-
-class Author(Base):
-    __tablename__ = "author"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    books: Mapped[list[Book]] = relationship(back_populates="author", order_by="Book.id")
-
-
-class Book(Base):
-    __tablename__ = "book"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    title: Mapped[str]
-    author_id: Mapped[int] = mapped_column(ForeignKey("author.id"))
-    author: Mapped[Author] = relationship(back_populates="books")
-    reviews: Mapped[list[Review]] = relationship(order_by="Review.id")
-
-
-class Review(Base):
-    __tablename__ = "review"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    stars: Mapped[int]
-    book_id: Mapped[int] = mapped_column(ForeignKey("book.id"))
-
-
-def bench_instances(repeats: int) -> list[Row]:
-    """Hand-written ORM and dicts in the first column; ours over the same instances in the second.
-
-    The statements are the same on both sides (`selectinload`), so this is the walk's share; how
-    the executor loads relationships itself is measured with the batch resolver.
-    """
-    import orjson
-
-    engine = create_engine("sqlite://")
-    Base.metadata.create_all(engine)
-    with Session(engine) as session:
-        for a in range(50):
-            books = [
-                Book(title=f"b{b}", reviews=[Review(stars=s % 5) for s in range(10)])
-                for b in range(10)
-            ]
-            session.add(Author(name=f"a{a}", books=books))
-        session.commit()
-    statement = select(Author).options(selectinload(Author.books).selectinload(Book.reviews))
-
-    def load() -> Any:
-        with Session(engine) as session:
-            return session.scalars(statement).all()
-
-    def by_hand() -> bytes:
-        authors = [
-            {
-                "name": author.name,
-                "books": [
-                    {"title": book.title, "reviews": [{"stars": r.stars} for r in book.reviews]}
-                    for book in author.books
-                ],
-            }
-            for author in load()
-        ]
-        return orjson.dumps({"data": {"authors": authors}})
-
-    rows = []
-    for name, bound, resolved in (
-        ("5,550 ORM instances, against hand-written", 1 / 1.15, False),
-        ("the same, a Python resolver on every type", 1 / 1.5, True),
-    ):
-        schema = instance_schema(load, resolved)
-
-        def ours(schema: Any = schema) -> bytes:
-            return orjson.dumps(
-                {
-                    "data": schema.execute(
-                        "{ authors { name books { title reviews { stars } } } }"
-                    ).data
-                }
-            )
-
-        assert ours() == by_hand()
-        rows.append(measure(name, bound, by_hand, ours, repeats))
-    return rows
-
-
-def instance_schema(load: Callable[[], Any], resolved: bool) -> Any:
-    def with_resolver(field: str) -> dict[str, Any]:
-        resolve = lambda root, info: getattr(root, field)  # noqa: E731
-        return {f"resolve_{field}": resolve} if resolved else {}
-
-    def type_(type_name: str, field: str, /, **fields: Any) -> Any:
-        return type(type_name, (graphene.ObjectType,), {**fields, **with_resolver(field)})
-
-    review = type_("ReviewType", "stars", stars=graphene.Int())
-    book = type_("BookType", "title", title=graphene.String(), reviews=graphene.List(review))
-    author = type_("AuthorType", "name", name=graphene.String(), books=graphene.List(book))
-
-    class Query(graphene.ObjectType):
-        authors = graphene.List(author)
-
-        def resolve_authors(root: Any, info: Any) -> Any:
-            return load()
-
-    return Schema(query=Query)
-
-
-def run(repeats: int = 7) -> list[Row]:
-    """All rows: name, seconds of the stock side, seconds of ours, ratio, and the ratio wanted."""
-    rows = []
+def rows() -> Iterator[Row]:
     for bench in (bench_lists, bench_async, bench_one_object, bench_instances):
-        rows += bench(repeats)
-    return rows
-
-
-def main() -> int:
-    rows = run(int(sys.argv[1]) if len(sys.argv) > 1 else 7)
-    print(f"{'':52} {'stock ms':>9} {'ours ms':>9} {'ratio':>7} {'wanted':>7}")
-    for row in rows:
-        print(
-            f"{row.name:52} {row.stock_seconds * 1e3:9.3f} {row.our_seconds * 1e3:9.3f}"
-            f" {row.ratio:7.2f} {row.bound:7.2f}"
-        )
-    return int(any(row.ratio < row.bound for row in rows))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        yield from bench()

@@ -320,7 +320,7 @@ read_context(run_state *self)
     module_state *state = self->state;
     const struct {
         PyObject *name;  /* borrowed: module state */
-        PyObject **slot; /* of the run_state */
+        PyObject **slot; /* borrowed: field of the run_state, which owns what is put there */
     } wanted[] = {
         {state->str_schema, &self->schema},
         {state->str_fragments, &self->fragments},
