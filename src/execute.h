@@ -88,6 +88,8 @@ typedef struct {
     PyObject *data;             /* owned: the response */
     PyObject *events;           /* owned: list of error events; NULL without errors */
     PyObject *aborts;           /* owned: dict, where walks were cut short; NULL without */
+    PyObject *parents;          /* owned: list of the lists of parents that were loaded for; NULL at
+                                 * first. A lazy load finds them in the identity map, too */
     PyObject *origin;           /* owned: document position of the error that is in flight */
     slot_list slots;            /* left by the walk that is going on */
     slot_list level;            /* being drained */

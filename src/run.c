@@ -251,6 +251,7 @@ run_close(run_state *self, PyObject *Py_UNUSED(ignored))
     X(arguments)                                                                                  \
     X(data)                                                                                       \
     X(events)                                                                                     \
+    X(parents)                                                                                    \
     X(aborts)                                                                                     \
     X(origin)
 

@@ -234,15 +234,23 @@ give_values(slot_list *list, const plan_field *field, int needs_await, PyObject 
     return result;
 }
 
+/* The parents to load for, kept alive until the run has ended: instances that nobody else refers to
+ * would be gone from the session's identity map when a level below comes back to them. */
 static PyObject *
-parents_of(slot_list *list, const plan_field *field, int needs_await)
+parents_of(run_state *run, slot_list *list, const plan_field *field, int needs_await)
 {
+    if (run->parents == NULL && (run->parents = PyList_New(0)) == NULL) {
+        return NULL;
+    }
     PyObject *parents = PyList_New(0);
     for (Py_ssize_t i = 0; i < list->size && parents != NULL; i++) {
         if (belongs(&list->items[i], field, needs_await) &&
             PyList_Append(parents, list->items[i].source) < 0) {
             Py_CLEAR(parents);
         }
+    }
+    if (parents != NULL && PyList_Append(run->parents, parents) < 0) {
+        Py_CLEAR(parents);
     }
     return parents;
 }
@@ -291,7 +299,7 @@ static int
 load_group(run_state *run, slot_list *list, const plan_field *field)
 {
     PyObject *values = NULL;
-    PyObject *parents = parents_of(list, field, 0);
+    PyObject *parents = parents_of(run, list, field, 0);
     if (parents == NULL) {
         return -1;
     }
@@ -329,7 +337,7 @@ slots_load_async(run_state *run, slot_list *list)
         const slot_node *self = &list->items[i];
         if (self->kind == SLOT_BATCH && self->value == NULL) {
             const plan_field *field = self->place->field;
-            PyObject *parents = parents_of(list, field, 1);
+            PyObject *parents = parents_of(run, list, field, 1);
             PyObject *coroutine = NULL;
             if (parents != NULL) {
                 coroutine = PyObject_CallMethodOneArg(field->resolver->batch,

@@ -162,11 +162,17 @@ def installed(stock_list_schema: Any, stock_connection_schema: Any) -> Iterator[
     graphene_sqlalchemy_c.uninstall()
 
 
-@pytest.fixture(scope="session")
-def list_schema() -> Any:
-    return zoo.build_schema("import")
+@pytest.fixture(scope="session", params=["import", "own"])
+def executor(request: Any) -> str:
+    """Under graphql-core's executor, and under ours."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")
-def connection_schema() -> Any:
-    return zoo.build_schema("import", connections=True)
+def list_schema(executor: str) -> Any:
+    return zoo.build_schema(executor)
+
+
+@pytest.fixture(scope="session")
+def connection_schema(executor: str) -> Any:
+    return zoo.build_schema(executor, connections=True)

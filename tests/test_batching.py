@@ -174,13 +174,19 @@ def test_a_set(sqlite: Database, stock_list_schema: Any, list_schema: Any, mode:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("connections", [False, True])
 def test_a_dynamic_relationship_is_read_from_the_attribute(
-    sqlite: Database, connections: bool, mode: str, request: Any
+    sqlite: Database,
+    stock_list_schema: Any,
+    stock_connection_schema: Any,
+    list_schema: Any,
+    connection_schema: Any,
+    connections: bool,
+    mode: str,
 ) -> None:
-    prefix = "connection" if connections else "list"
-    schema = request.getfixturevalue(f"{prefix}_schema")
+    stock_schema = stock_connection_schema if connections else stock_list_schema
+    schema = connection_schema if connections else list_schema
     query = "{ authors { id stream { id } books { id } } }"
     query = _as_connections(query, schema) if connections else query
-    stock, _ = sqlite.run(request.getfixturevalue(f"stock_{prefix}_schema"), query)
+    stock, _ = sqlite.run(stock_schema, query)
     result, _ = sqlite.run(schema, query, mode)
     assert stock.errors is None and result.formatted == stock.formatted
 

@@ -169,8 +169,7 @@ def test_7_sync_execution_cannot_batch(sqlite: Database, route: str) -> None:
     elif route == "stock":
         assert len(executed) > 3
     else:
-        # Level by level, an author that nothing refers to any more is loaded again for its books.
-        assert result.errors is None and len(executed) == (3 if route == "install" else 2)
+        assert result.errors is None and len(executed) == 2
 
 
 def test_12_a_root_connection_beside_a_plain_list(sqlite: Database, route: str) -> None:

@@ -299,12 +299,13 @@ def fill(session: Session) -> None:
 def build_schema(route: str, connections: bool = False, **meta: Any) -> graphene.Schema:
     """A schema over all models: one root list for each.
 
-    :param route: "stock"; "import" for this package's types; "install" for stock types while
-        install() is in effect.
+    :param route: "stock"; "import" for this package's types under graphql-core's executor; "own"
+        for both this package's types and its executor; "install" for stock types while install()
+        is in effect.
     :param connections: whether to-many relationships are relay connections.
     :param meta: further Meta options of every type.
     """
-    package = graphene_sqlalchemy_c if route == "import" else graphene_sqlalchemy
+    package = graphene_sqlalchemy_c if route in ("import", "own") else graphene_sqlalchemy
     installed = graphene_sqlalchemy_c.is_installed()
     if (route == "install") != installed:
         raise AssertionError(f"route {route!r}, but is_installed() is {installed}")
@@ -359,4 +360,5 @@ def build_schema(route: str, connections: bool = False, **meta: Any) -> graphene
 
     mutation = type("Mutation", (graphene.ObjectType,), {"rename": Rename.Field()})
     query = type("Query", (graphene.ObjectType,), attributes)
-    return graphene.Schema(query=query, mutation=mutation)
+    schema_class = graphene_sqlalchemy_c.Schema if route == "own" else graphene.Schema
+    return schema_class(query=query, mutation=mutation)
