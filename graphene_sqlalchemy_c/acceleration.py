@@ -119,6 +119,8 @@ def exchanged(resolver: Any, relationship: RelationshipProperty[Any], batching: 
     :param relationship: what the field shows.
     :param batching: False exchanges only what would batch without this package too.
     """
+    if isinstance(resolver, (BatchResolver, ConnectionResolver)):
+        return resolver
     if isinstance(resolver, partial) and _is_connection_resolver(resolver.func):
         return _exchanged_connection(resolver, relationship, batching)
     if _is_stock(resolver) and (batching or _upstream.is_batch_resolver(resolver)):

@@ -191,9 +191,10 @@ relationship_resolver(plan_root *plan, plan_field *self, PyObject *callable)
     module_state *state = plan->state;
     PyObject *selections =
         PyObject_GetAttr(PyList_GET_ITEM(self->nodes, 0), state->str_selection_set);
-    int is_leaf = selections == Py_None;
+    int is_settled = selections == Py_None || Py_TYPE(callable) == state->BatchResolver
+                     || Py_TYPE(callable) == state->ConnectionResolver;
     Py_XDECREF(selections);
-    if (selections == NULL || is_leaf) {
+    if (selections == NULL || is_settled) {
         return selections == NULL ? NULL : Py_NewRef(callable);
     }
     if (state->planned_resolver == NULL) {
