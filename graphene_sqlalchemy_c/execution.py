@@ -5,8 +5,10 @@ What is here runs once per operation. The walk itself is `_core.Run` over a `_co
 
 from __future__ import annotations
 
-from asyncio import gather
-from collections.abc import Awaitable
+from asyncio import Task, create_task, gather
+from collections.abc import Awaitable, Callable
+from contextvars import Context, copy_context
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -131,7 +133,7 @@ class DefaultExecutionContext(graphql.ExecutionContext):
         is_serial = operation.operation is OperationType.MUTATION
         run = Run(self._plan_for(operation), self, root_value, is_serial)
         step = run.start()
-        return run.finish() if step is None else _drive(run, step)
+        return run.finish() if step is None else _drive(run, step, is_serial)
 
     def _plan_for(self, operation: OperationDefinitionNode) -> Plan:
         store = self.plans
@@ -181,30 +183,54 @@ class ExecutionContext(DefaultExecutionContext):
     """
 
 
-async def _drive(run: Run, step: Step) -> Any:
+async def _drive(run: Run, step: Step, is_serial: bool) -> Any:
     """Await what the run asks for until it has its data.
 
     A list is a level of the user's awaitables: each becomes a task, all at once. Anything else is a
-    load of our own, which runs alone.
+    load of our own, which runs alone. graphql-core completes what is below an awaitable in the task
+    that awaited it, and awaits the root fields of a mutation in the request's own: where a level is
+    one awaitable, the context variables that it set are seen below it here as well.
     """
+    context: Context | None = None
+    values: Any
     try:
         while step is not None:
-            if isinstance(step, list):
-                step = run.resume(await gather(*step, return_exceptions=True))
+            if not isinstance(step, list):
+                values = await _outcome(step)
+            elif len(step) > 1:
+                values = await _within(context, partial(gather, *step, return_exceptions=True))
+            elif is_serial:
+                values = [await _outcome(step[0])]
             else:
-                step = run.resume(await _loaded(step))
+                value, context = await _within(context, partial(_task_of, step[0]))
+                values = [value]
+            step = _within(context, partial(run.resume, values))
         return run.finish()
     except BaseException:
         run.close()
         raise
 
 
-async def _loaded(load: Awaitable[Any]) -> Any:
-    """The values that a load gives, or the exception that is the error of each of its fields."""
+def _within(context: Context | None, call: Callable[[], Any]) -> Any:
+    """Call in a context, so that tasks that are made copy it."""
+    return call() if context is None else context.run(call)
+
+
+async def _outcome(awaitable: Awaitable[Any]) -> Any:
+    """What it gives, or the exception that is the error of each of its fields."""
     try:
-        return await load
+        return await awaitable
     except Exception as error:
         return error
+
+
+def _task_of(awaitable: Awaitable[Any]) -> Task[tuple[Any, Context]]:
+    """A task that gives the outcome, and the context in which it came about."""
+
+    async def outcome() -> tuple[Any, Context]:
+        return await _outcome(awaitable), copy_context()
+
+    return create_task(outcome())
 
 
 _stock_defaults: dict[str, Any] = {}

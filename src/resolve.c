@@ -23,7 +23,17 @@ is_awaitable_object(const run_state *run, PyObject *value)
         Py_XDECREF(answer);
         return result;
     }
-    return PyObject_HasAttr(value, run->state->str___await__);
+    /* hasattr(), which lets every exception but AttributeError through. */
+    PyObject *method = PyObject_GetAttr(value, run->state->str___await__);
+    if (method == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return 0;
+    }
+    Py_DECREF(method);
+    return 1;
 }
 
 int

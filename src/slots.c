@@ -70,25 +70,6 @@ slot_leave(run_state *run, slot_kind kind, frame_node *position, const plan_type
     return 0;
 }
 
-void
-slots_forget(run_state *run, Py_ssize_t mark)
-{
-    slot_list *list = &run->slots;
-    Py_ssize_t kept = mark;
-    for (Py_ssize_t i = mark; i < list->size; i++) {
-        slot_node moved = list->items[i];
-        if (moved.kind == SLOT_BATCH) {
-            moved.is_detached = 1;
-            list->items[kept++] = moved;
-        }
-        else {
-            list->items[i].kind = SLOT_BATCH; /* not to be met again while it is released */
-            slot_release(&moved);
-        }
-    }
-    list->size = kept;
-}
-
 static void
 close_coroutine(const run_state *run, PyObject *value)
 {
@@ -97,6 +78,42 @@ close_coroutine(const run_state *run, PyObject *value)
         Py_XDECREF(closed);
         PyErr_Clear();
     }
+}
+
+/* Give up the slots from `kept` on, which is what the list ends with: each has left the list when
+ * it is released, because the collector may look at the list meanwhile. */
+static void
+drop_tail(const run_state *run, slot_list *list, Py_ssize_t kept, int close)
+{
+    while (list->size > kept) {
+        slot_node lost = list->items[--list->size];
+        if (close) {
+            close_coroutine(run, lost.value);
+        }
+        slot_release(&lost);
+    }
+}
+
+static void
+swap_slots(slot_list *list, Py_ssize_t i, Py_ssize_t j)
+{
+    slot_node moved = list->items[i];
+    list->items[i] = list->items[j];
+    list->items[j] = moved;
+}
+
+void
+slots_forget(run_state *run, Py_ssize_t mark)
+{
+    slot_list *list = &run->slots;
+    Py_ssize_t kept = mark;
+    for (Py_ssize_t i = mark; i < list->size; i++) {
+        if (list->items[i].kind == SLOT_BATCH) {
+            list->items[i].is_detached = 1;
+            swap_slots(list, kept++, i);
+        }
+    }
+    drop_tail(run, list, kept, 0);
 }
 
 /* Whether graphql-core would have dropped the coroutine of this slot. */
@@ -124,17 +141,11 @@ slots_forget_failed(run_state *run)
         return;
     }
     for (Py_ssize_t i = 0; i < list->size; i++) {
-        slot_node moved = list->items[i];
-        if (moved.kind == SLOT_BATCH || !is_lost(run, &moved)) {
-            list->items[kept++] = moved;
-        }
-        else {
-            list->items[i].kind = SLOT_BATCH; /* nobody may meet it while it is closed */
-            close_coroutine(run, moved.value);
-            slot_release(&moved);
+        if (list->items[i].kind == SLOT_BATCH || !is_lost(run, &list->items[i])) {
+            swap_slots(list, kept++, i);
         }
     }
-    list->size = kept;
+    drop_tail(run, list, kept, 1);
     run->has_failures = 0;
 }
 
@@ -430,6 +441,9 @@ complete_loaded(run_state *run, plan_field *field, PyObject *source, PyObject *l
     PyObject *arguments = resolve_arguments(run, field);
     if (arguments == NULL && !PyErr_Occurred()) {
         arguments = PyDict_New();
+    }
+    if (arguments != NULL) {
+        Py_SETREF(arguments, PyDict_Copy(arguments)); /* resolve_connection may change it */
     }
     PyObject *info = arguments ? frame_info(run, position) : NULL;
     if (info != NULL) {

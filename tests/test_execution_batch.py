@@ -255,3 +255,33 @@ def test_cancelling_leaves_nothing_pending() -> None:
     # The coroutine of a root field whose turn did not come is closed, not left to the collector.
     asyncio.run(main("mutation { slow other }"))
     assert started[2:] == closed[2:] == ["slow"]
+
+
+def test_a_connection_may_change_its_arguments() -> None:
+    """They are a dict of its own, for each parent and each request."""
+
+    class Greedy(Page):
+        @staticmethod
+        def resolve_connection(
+            connection_type: Any, model: Any, info: Any, args: dict[str, Any], resolved: Any
+        ) -> Any:
+            args["first"] += 1
+            return resolved[: args["first"]]
+
+    resolver = ConnectionResolver(relationship("items"), Greedy, "connection", "model")
+
+    class Owner(graphene.ObjectType):
+        items = graphene.List(graphene.Int, first=graphene.Int(), resolver=resolver)
+
+    class Query(graphene.ObjectType):
+        owners = graphene.List(Owner)
+
+    schema, document = (
+        graphene.Schema(query=Query).graphql_schema,
+        parse("{ owners { items(first: 1) } }"),
+    )
+    root = {"owners": [Row(items=[1, 2, 3, 4, 5]) for _ in range(3)]}
+    for context in (StockContext, ExecutionContext):
+        for _ in range(2):
+            result = execute_sync(schema, document, root, execution_context_class=context)
+            assert result.data == {"owners": [{"items": [1, 2]}] * 3}
