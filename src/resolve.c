@@ -23,7 +23,11 @@ is_awaitable_object(const run_state *run, PyObject *value)
         Py_XDECREF(answer);
         return result;
     }
-    /* hasattr(), which lets every exception but AttributeError through. */
+    /* hasattr(), which lets every exception but AttributeError through: only a class with a
+     * __getattr__ of its own is likely to raise one, and PyObject_HasAttr would swallow it. */
+    if (Py_TYPE(value)->tp_getattro == PyObject_GenericGetAttr) {
+        return PyObject_HasAttr(value, run->state->str___await__);
+    }
     PyObject *method = PyObject_GetAttr(value, run->state->str___await__);
     if (method == NULL) {
         if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
