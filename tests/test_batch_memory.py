@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import gc
-import os
-import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +16,7 @@ from sqlalchemy.orm import Session
 from graphene_sqlalchemy_c import SQLAlchemyObjectType, _core, get_batch_resolver
 
 from .conftest import Database
+from .nomemory import count_failures
 from .zoo import Author
 
 
@@ -223,8 +221,6 @@ def test_a_key_that_cannot_be_hashed_is_odd() -> None:
 
 
 SCRIPT = """
-import os
-import _testcapi
 from sqlalchemy import create_engine, inspect, select
 from sqlalchemy.orm import Session
 from graphene_sqlalchemy_c import _core, get_batch_resolver
@@ -265,37 +261,9 @@ def batch():
     except StopIteration:
         pass
 
-def attempt(operation, start):
-    # Nothing but the operation between the two switches.
-    _testcapi.set_nomemory(start, start + 1)
-    try:
-        operation()
-    except MemoryError:
-        return False
-    finally:
-        _testcapi.remove_mem_hooks()
-    return True
-
-failures = 0
-for operation in (group, keys, match, results, loaded, batch):
-    operation()
-    for start in range(1, 150):
-        failures += not attempt(operation, start)
-    assert attempt(operation, 10**8), operation
-print("failures", failures, flush=True)
-os._exit(0)
+OPERATIONS = (group, keys, match, results, loaded, batch)
 """
 
 
 def test_every_allocation_may_fail() -> None:
-    pytest.importorskip("_testcapi")
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", SCRIPT],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    word, count = done.stdout.split()
-    assert word == "failures" and int(count) > 30
+    assert count_failures(SCRIPT, 150) > 30
