@@ -7,7 +7,8 @@
 # SQLALCHEMY  a release line such as 2.0; the newest that is supported when empty
 # ARGS        more arguments for the command that is run
 #
-# With GSC_POSTGRES_URL or GSC_MARIADB_URL set, `make test` runs the database tests as well.
+# With GSC_POSTGRES_URL or GSC_MARIADB_URL set, `make test` runs the database tests as well, and with
+# the former `make bench` measures on PostgreSQL, too.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -32,7 +33,7 @@ test: $(VENV)/ready.stamp $(DRIVERS)
 bench:
 	$(MAKE) run-bench VENV=.cache/bench SQLALCHEMY=2.0
 
-run-bench: $(VENV)/ready.stamp
+run-bench: $(VENV)/ready.stamp $(DRIVERS)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(VENV)/lint.stamp

@@ -22,7 +22,9 @@ from .batching import get_batch_resolver
 from .connections import BatchSQLAlchemyConnectionField
 from .documents import CacheInfo
 from .execution import ExecutionContext
+from .explanation import ExplainError, Explanation, LevelExplanation
 from .install import install, is_installed, uninstall
+from .pagination import CountableConnection
 from .schema import Schema
 from .types import SQLAlchemyInterface, SQLAlchemyObjectType
 
@@ -32,7 +34,11 @@ __all__ = [
     "BatchResolver",
     "BatchSQLAlchemyConnectionField",
     "CacheInfo",
+    "CountableConnection",
     "ExecutionContext",
+    "ExplainError",
+    "Explanation",
+    "LevelExplanation",
     "ORMField",
     "Registry",
     "SQLAlchemyConnectionField",

@@ -149,7 +149,29 @@ class ConnectionResolver:
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     @property
     def batch(self) -> BatchResolver: ...
+    @property
+    def field_class(self) -> Any: ...
     def complete(self, value: Any, root: Any, info: Any, args: dict[str, Any], /) -> Any: ...
+
+@final
+class RowGroup:
+    def __new__(
+        cls,
+        origin: Any,
+        rows: Any,
+        kind: int = 0,
+        start: int = 0,
+        total: int = -1,
+        has_previous: bool = False,
+        has_next: bool = False,
+    ) -> RowGroup: ...
+    @property
+    def origin(self) -> Any: ...
+    rows: Any
+    kind: int
+    @property
+    def start(self) -> int: ...
+    total: int
 
 @final
 class Plan:
@@ -162,13 +184,17 @@ class Plan:
         field_resolver: Any,
         variable_values: dict[str, Any],
         condition_names: frozenset[str],
+        options: Any,
         /,
     ) -> Plan: ...
+    def describe(self, variable_values: dict[str, Any], /) -> list[tuple[Any, ...]]: ...
     def is_usable(self) -> bool: ...
 
 @final
 class Run:
-    def __new__(cls, plan: Plan, context: Any, root_value: Any, is_serial: bool, /) -> Run: ...
+    def __new__(
+        cls, plan: Plan, context: Any, root_value: Any, is_serial: bool, max_objects: int = 0, /
+    ) -> Run: ...
     def start(self) -> Awaitable[Any] | list[Awaitable[Any]] | None: ...
     def resume(self, values: Any, /) -> Awaitable[Any] | list[Awaitable[Any]] | None: ...
     def finish(self) -> Any: ...
@@ -177,6 +203,7 @@ class Run:
 def group_parents(
     parents: list[Any], key: str, /
 ) -> tuple[dict[tuple[Any, tuple[Any, ...]], list[Any]], list[Any]]: ...
+def lacking(instances: list[Any], names: tuple[str, ...], /) -> list[Any]: ...
 def collect_keys(
     parents: list[Any], names: tuple[str, ...], limit: int, guess: bool, /
 ) -> tuple[dict[Any, list[Any]], list[Any], list[Any]]: ...
@@ -202,3 +229,38 @@ def living_siblings(
     root: Any, states: list[Any], start: int, key: str, limit: int, /
 ) -> tuple[list[Any], list[Any], int]: ...
 def loaded_children(states: list[Any], key: str, /) -> list[Any]: ...
+def row_tuples(rows: Any, /) -> list[tuple[Any, ...]]: ...
+def row_keys(
+    rows: list[Any], indexes: tuple[int, ...], /
+) -> tuple[dict[Any, list[int]], list[int]]: ...
+def group_rows(
+    rows: list[Any],
+    by_key: dict[Any, Any],
+    first: int,
+    width: int,
+    unique: tuple[int, ...] | None,
+    /,
+) -> tuple[dict[Any, list[Any]], int]: ...
+def give_rows(
+    answers: list[Any] | dict[int, Any],
+    by_key: dict[Any, list[Any]],
+    children: dict[Any, list[Any]],
+    origin: Any,
+    uselist: bool,
+    /,
+) -> int: ...
+def give_pages(
+    answers: list[Any] | dict[int, Any],
+    by_key: dict[Any, list[Any]],
+    children: dict[Any, list[Any]],
+    origin: Any,
+    page: tuple[int, int, int, bool, int, bool],
+    offset: int,
+    counted: bool,
+    kind: int,
+    totals: dict[Any, int] | None,
+    /,
+) -> dict[Any, list[Any]]: ...
+def page_bounds(
+    page: tuple[int, int, int, bool, int, bool], total: int, /
+) -> tuple[int, int, bool, bool]: ...

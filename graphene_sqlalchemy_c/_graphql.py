@@ -65,6 +65,7 @@ subscribe_module: Any = import_module("graphql.execution.subscribe")
 graphene_schema_module: Any = import_module("graphene.types.schema")
 graphql_module: Any = import_module("graphql.graphql")
 
+CollectedErrors: Any = execute_module.CollectedErrors
 SELECTIONS_NESTED_TOO_DEEPLY: str = execute_module.SELECTIONS_NESTED_TOO_DEEPLY
 execute_assume_not_awaitable = execute_module.assume_not_awaitable
 graphql_assume_not_awaitable = graphql_module.assume_not_awaitable
@@ -137,6 +138,14 @@ ARGUMENTS_CONSTANT = 1
 ARGUMENTS_PER_OPERATION = 2
 ARGUMENTS_PER_CALL = 3
 
+_plain_build: Any = execute_module.ExecutionContext.build
+
+
+def is_plain_build(context_class: Any) -> bool:
+    """Whether the `build` of a context class is graphql-core's own."""
+    return getattr(context_class.build, "__func__", None) is _plain_build.__func__
+
+
 _KEPT_SCALARS = tuple(specified_scalar_types.values())
 
 
@@ -158,7 +167,8 @@ def arguments_use(field_def: Any, field_node: Any) -> int:
         type_ = definition.type
         argument = given.get(name)
         if argument is None:
-            if isinstance(type_, GraphQLInputObjectType):
+            given_by_default = definition.default_value not in (None, Undefined)
+            if given_by_default and isinstance(type_, GraphQLInputObjectType):
                 return ARGUMENTS_PER_CALL
             continue
         if isinstance(type_, GraphQLNonNull):

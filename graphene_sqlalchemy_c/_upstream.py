@@ -48,7 +48,9 @@ try:
         ORMField,
         SQLAlchemyBase,
         SQLAlchemyInterface,
+        SQLAlchemyInterfaceOptions,
         SQLAlchemyObjectType,
+        SQLAlchemyObjectTypeOptions,
         get_or_create_relationship_filter,
         resolve_dynamic_relationship_filter,
     )
@@ -76,7 +78,14 @@ plain_connection_resolver = vars(SQLAlchemyConnectionField)["connection_resolver
 plain_batch_connection_resolver = vars(BatchSQLAlchemyConnectionField)[
     "connection_resolver"
 ].__func__
+plain_connection_get_query = vars(SQLAlchemyConnectionField)["get_query"].__func__
 plain_is_type_of = vars(SQLAlchemyBase)["is_type_of"].__func__
+plain_get_query = vars(SQLAlchemyBase)["get_query"].__func__
+plain_get_node = vars(SQLAlchemyBase)["get_node"].__func__
+_PLAIN_RESOLVE_CONNECTION = tuple(
+    (name, vars(SQLAlchemyConnectionField)[name].__func__)
+    for name in ("resolve_connection", "resolve_connection_async")
+)
 plain_resolve_id = vars(SQLAlchemyBase)["resolve_id"]
 
 # Functions made by one `def` share one code object: these recognise upstream's resolvers.
@@ -94,6 +103,14 @@ def is_batch_resolver(resolver: Any) -> bool:
     return getattr(resolver, "__code__", None) is _BATCH_RESOLVER_CODE
 
 
+def is_plain_resolve_connection(field_class: type) -> bool:
+    """Whether a connection field class cuts its connections as upstream does."""
+    return all(
+        getattr(getattr(field_class, name, None), "__func__", None) is function
+        for name, function in _PLAIN_RESOLVE_CONNECTION
+    )
+
+
 __all__ = [
     "UPSTREAM_VERSION",
     "BatchSQLAlchemyConnectionField",
@@ -103,7 +120,9 @@ __all__ = [
     "SQLAlchemyConnectionField",
     "SQLAlchemyFilterInputField",
     "SQLAlchemyInterface",
+    "SQLAlchemyInterfaceOptions",
     "SQLAlchemyObjectType",
+    "SQLAlchemyObjectTypeOptions",
     "UnsortedSQLAlchemyConnectionField",
     "_convert_o2m_or_m2m_relationship",
     "_convert_o2o_or_m2o_relationship",
@@ -135,9 +154,13 @@ __all__ = [
     "is_attr_resolver",
     "is_batch_resolver",
     "is_column_nullable",
+    "is_plain_resolve_connection",
     "is_selectin_available",
     "plain_batch_connection_resolver",
+    "plain_connection_get_query",
     "plain_connection_resolver",
+    "plain_get_node",
+    "plain_get_query",
     "plain_is_type_of",
     "plain_resolve_id",
     "resolve_dynamic_relationship_filter",

@@ -19,7 +19,8 @@ from sqlalchemy.orm import RelationshipProperty
 from . import _upstream
 from ._core import AttrResolver, BatchResolver, ConnectionResolver
 from .batching import batch_resolver
-from .connections import batch_connection_resolver
+from .connections import NestedConnectionField, batch_connection_resolver
+from .queries import exchanged_node, exchanged_root_connection
 
 
 def explicit_batching(cls: type) -> dict[str, bool]:
@@ -123,7 +124,7 @@ def exchanged(resolver: Any, relationship: RelationshipProperty[Any], batching: 
         return resolver
     if isinstance(resolver, partial) and _is_connection_resolver(resolver.func):
         return _exchanged_connection(resolver, relationship, batching)
-    if _is_stock(resolver) and (batching or _upstream.is_batch_resolver(resolver)):
+    if is_stock_resolver(resolver) and (batching or _upstream.is_batch_resolver(resolver)):
         return batch_resolver(relationship, resolver)
     return resolver
 
@@ -135,16 +136,19 @@ def planned_resolver(parent_type: Any, field_name: str, resolver: Any) -> Any:
     :param field_name: its name in the schema.
     :param resolver: what the schema resolves it with.
     :return: a batching resolver where the field shows a relationship by graphene-sqlalchemy's own
-        resolver and its type does not say ``batching=False``; else ``resolver``.
+        resolver and its type does not say ``batching=False``; one that makes a statement where it
+        is a connection or a node of the root; else ``resolver``.
     """
     cls = getattr(parent_type, "graphene_type", None)
-    if not (isinstance(cls, type) and issubclass(cls, _upstream.SQLAlchemyBase)):
-        return resolver
-    for name, dynamic, relationship in _relationship_fields(cls):
-        if field_name in (name, to_camel_case(name)):
-            wanted = _original(dynamic) is None or dynamic.type.args[2]  # type: ignore[union-attr]
-            return exchanged(resolver, relationship, wanted)
-    return resolver
+    if isinstance(cls, type) and issubclass(cls, _upstream.SQLAlchemyBase):
+        for name, dynamic, relationship in _relationship_fields(cls):
+            if field_name in (name, to_camel_case(name)):
+                original = _original(dynamic)
+                wanted = original is None or dynamic.type.args[2]  # type: ignore[union-attr]
+                return exchanged(resolver, relationship, wanted)
+    if isinstance(resolver, partial) and _is_connection_resolver(resolver.func):
+        return exchanged_root_connection(resolver)
+    return exchanged_node(resolver)
 
 
 def _exchanged_connection(
@@ -152,8 +156,10 @@ def _exchanged_connection(
 ) -> Any:
     field_class = resolver.func.__self__  # type: ignore[attr-defined]
     parent_resolver, connection_type, model = resolver.args
-    batching = batching or issubclass(field_class, _upstream.BatchSQLAlchemyConnectionField)
-    if not batching or not _is_stock(parent_resolver):
+    batching = batching or issubclass(
+        field_class, (_upstream.BatchSQLAlchemyConnectionField, NestedConnectionField)
+    )
+    if not batching or not is_stock_resolver(parent_resolver):
         return resolver
     batch = batch_resolver(relationship, parent_resolver)
     return ConnectionResolver(batch, field_class, connection_type, model)
@@ -168,7 +174,7 @@ def _is_connection_resolver(function: Any) -> bool:
     )
 
 
-def _is_stock(resolver: Any) -> bool:
+def is_stock_resolver(resolver: Any) -> bool:
     """Whether a resolver is graphene's or graphene-sqlalchemy's own, not a user's."""
     return (
         isinstance(resolver, (BatchResolver, AttrResolver))

@@ -268,7 +268,7 @@ class _SessionQueue:
         self._async_session = async_session
         self.loop = asyncio.get_running_loop()
         self._loading: Batch | None = None
-        self.open: dict[BatchLoader, Batch] = {}
+        self.open: dict[Any, Batch] = {}
         self._task = self.loop.create_task(self._run())
         self._task.add_done_callback(self._finish)
 
@@ -279,7 +279,7 @@ class _SessionQueue:
             queue = session.info[_QUEUE] = cls(session, async_session)
         return queue
 
-    def join(self, loader: BatchLoader, root: Any) -> BatchSlot:
+    def join(self, loader: Any, root: Any) -> BatchSlot:
         batch = self.open.get(loader)
         if batch is None:
             make_waiter = partial(_Waiter, loop=self.loop)
@@ -314,7 +314,7 @@ class _SessionQueue:
         if not task.cancelled():
             task.result()
 
-    async def _load(self, loader: BatchLoader, batch: Batch) -> None:
+    async def _load(self, loader: Any, batch: Batch) -> None:
         if not batch.waiting:
             return
         outcome: BaseException | None = None
@@ -330,3 +330,15 @@ class _SessionQueue:
             raise
         finally:
             batch.settle(results if outcome is None else [outcome] * len(batch.parents))
+
+
+def join_batch(loader: Any, root: Any, info: GraphQLResolveInfo) -> BatchSlot | None:
+    """Have something loaded for a root together with those that ask in the same tick.
+
+    :param loader: its ``load_many(roots)`` gives a value for each; equal ones share a batch.
+    :return: what to await; None where the root lives in no AsyncSession, or nobody awaits.
+    """
+    state = instance_state(root)
+    if state.session is None or state.async_session is None or not _can_await(info):
+        return None
+    return _SessionQueue.of(state.session, state.async_session).join(loader, root)

@@ -56,3 +56,17 @@ class BatchSQLAlchemyConnectionField(_upstream.BatchSQLAlchemyConnectionField):
     """graphene-sqlalchemy's field, whose batches are this package's."""
 
     connection_resolver = classmethod(batch_connection_resolver)  # type: ignore[arg-type]
+
+
+class NestedConnectionField(_upstream.SQLAlchemyConnectionField):
+    """A connection over a relationship that takes `sort` and `filter`, as connections of the root.
+
+    Made where ``nested_arguments`` asks for it. Its relationship is always loaded by this package:
+    reading the attribute would ignore the arguments.
+    """
+
+    @classmethod
+    def from_relationship(cls, relationship: Any, registry: Any, **field_kwargs: Any) -> Any:
+        """The field of a relationship, as BatchSQLAlchemyConnectionField makes its own."""
+        model_type = registry.get_type_for_model(relationship.mapper.entity)
+        return cls(model_type.connection, **field_kwargs)

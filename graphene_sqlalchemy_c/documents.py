@@ -13,12 +13,14 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     Source,
-    parse,
     specified_rules,
     validate,
 )
 
 from .execution import PlanStore
+from .levels import PlanOptions
+from .limits import DocumentLimits
+from .operations import operations_of
 
 __all__ = ["CacheInfo", "CachedDocument", "DocumentCache"]
 
@@ -46,13 +48,16 @@ class CacheInfo(NamedTuple):
 class CachedDocument:
     """A valid document of one schema."""
 
-    __slots__ = ("document", "plans", "schema", "size")
+    __slots__ = ("document", "operations", "plans", "schema", "size")
 
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode, size: int) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, document: DocumentNode, size: int, options: PlanOptions
+    ) -> None:
         self.schema = schema
         self.document = document
+        self.operations = operations_of(schema, document)
         self.size = size
-        self.plans = PlanStore()
+        self.plans = PlanStore(options)
 
 
 class _Segment:
@@ -94,6 +99,8 @@ class DocumentCache:
     :param max_documents: documents that are kept at most; 0 keeps none
     :param max_source_bytes: size of their sources, in bytes of UTF-8, at most; a document of more
         than a sixteenth of it is not kept
+    :param options: what the schema says of the levels of its plans
+    :param limits: what documents may be
     """
 
     def __init__(
@@ -101,7 +108,11 @@ class DocumentCache:
         rules: Collection[type[ASTValidationRule]] = (),
         max_documents: int = MAX_DOCUMENTS,
         max_source_bytes: int = MAX_SOURCE_BYTES,
+        options: PlanOptions | None = None,
+        limits: DocumentLimits | None = None,
     ) -> None:
+        self.options = options or PlanOptions()
+        self.limits = limits or DocumentLimits()
         self.rules = tuple(rules)
         self.max_documents = max_documents
         self.max_source_bytes = max_source_bytes
@@ -113,7 +124,8 @@ class DocumentCache:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A copy of a schema gets a cache of its own, an empty one.
-        return DocumentCache, (self.rules, self.max_documents, self.max_source_bytes)
+        sizes = (self.max_documents, self.max_source_bytes)
+        return DocumentCache, (self.rules, *sizes, self.options, self.limits)
 
     def info(self) -> CacheInfo:
         """Counts and sizes, as of now."""
@@ -154,19 +166,30 @@ class DocumentCache:
         entry = self._get(schema, key) if key is not None else None
         if entry is not None:
             return entry
-        try:
-            document = parse(source)
-        except GraphQLError as error:
-            return [error]
-        rules = [*specified_rules, *self.rules] if self.rules else None
-        errors = validate(schema, document, rules, hide_suggestions=hide_suggestions)
-        if errors:
-            return errors
+        document = self.read(schema, source, hide_suggestions)
+        if isinstance(document, list):
+            return document
         body = source.body if isinstance(source, Source) else str(source)
-        entry = CachedDocument(schema, document, len(body.encode("utf-8", "surrogatepass")))
+        size = len(body.encode("utf-8", "surrogatepass"))
+        entry = CachedDocument(schema, document, size, self.options)
         if key is not None:
             self._put(key, entry)
         return entry
+
+    def read(
+        self, schema: GraphQLSchema, source: str | Source, hide_suggestions: bool = False
+    ) -> DocumentNode | list[GraphQLError]:
+        """Parse and validate a source; arguments as :meth:`load`, nothing is looked up or kept."""
+        try:
+            document = self.limits.parse(source)
+        except GraphQLError as error:
+            return [error]
+        errors = self.limits.check(document)
+        if errors:
+            return errors
+        added = (*self.limits.rules, *self.rules)
+        rules = [*specified_rules, *added] if added else None
+        return validate(schema, document, rules, hide_suggestions=hide_suggestions) or document
 
     def _get(self, schema: GraphQLSchema, key: Any) -> CachedDocument | None:
         with self._lock:

@@ -5,18 +5,28 @@ What is here runs once per operation. The walk itself is `_core.Run` over a `_co
 
 from __future__ import annotations
 
+import os
 from asyncio import Task, create_task, gather
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
+from dataclasses import replace
 from functools import partial
 from threading import Lock
 from typing import Any
 
 import graphql
-from graphql import GraphQLError, OperationDefinitionNode, OperationType, default_field_resolver
+from graphql import (
+    GraphQLError,
+    MiddlewareManager,
+    OperationDefinitionNode,
+    OperationType,
+    default_field_resolver,
+)
 
 from ._core import Plan, Run
 from ._graphql import SELECTIONS_NESTED_TOO_DEEPLY, execute_module, subscribe_module
+from .levels import PlanOptions
+from .limits import TooManyObjects
 
 __all__ = [
     "DefaultExecutionContext",
@@ -25,6 +35,11 @@ __all__ = [
     "install_context",
     "uninstall_context",
 ]
+
+ROWS_VARIABLE = "GRAPHENE_SQLALCHEMY_C_ROWS"
+"""The environment variable that switches row levels off, with the value 0."""
+
+DEFAULT_OPTIONS = PlanOptions()
 
 Step = Awaitable[Any] | list[Awaitable[Any]] | None
 
@@ -56,9 +71,10 @@ class PlanStore:
     MAX_PLANS = 16
     """Plans of one document that are kept at most."""
 
-    __slots__ = ("_conditions", "_lock", "_plans", "hits")
+    __slots__ = ("_conditions", "_lock", "_plans", "hits", "options")
 
-    def __init__(self) -> None:
+    def __init__(self, options: PlanOptions) -> None:
+        self.options = options
         self._lock = Lock()
         self._plans: dict[tuple[Any, ...], Plan] = {}
         self._conditions: dict[int, frozenset[str]] = {}
@@ -100,6 +116,13 @@ def _bare(type_node: Any) -> Any:
     return getattr(type_node, "name", None)
 
 
+def effective_options(options: PlanOptions) -> PlanOptions:
+    """What a schema says of its levels, unless the environment switches rows off."""
+    if os.environ.get(ROWS_VARIABLE) == "0":
+        return replace(options, rows=False)
+    return options
+
+
 class DefaultExecutionContext(graphql.ExecutionContext):
     """What `install_context` makes graphql-core's default; see `ExecutionContext`.
 
@@ -109,6 +132,9 @@ class DefaultExecutionContext(graphql.ExecutionContext):
 
     plans: PlanStore | None = None
     """Where the plans of the document are kept; None compiles a plan for this execution only."""
+
+    shares_objects = False
+    """Whether places that show the same row may show one object, because nobody can change it."""
 
     _overrides_walk = False
 
@@ -126,14 +152,35 @@ class DefaultExecutionContext(graphql.ExecutionContext):
         :param root_value: the object whose fields the operation selects
         :returns: the data, or a coroutine that gives it
         :raises GraphQLError: when the schema has no such operation or the root selection set is
-            nested too deeply, as graphql-core
+            nested too deeply, as graphql-core; when the response has more objects than it may
         """
         if self._overrides_walk:
             return super().execute_operation(operation, root_value)
+        manager = self.middleware_manager
+        if type(manager) is MiddlewareManager and not manager.middlewares:
+            self.middleware_manager = None  # graphene-django gives an empty list
         is_serial = operation.operation is OperationType.MUTATION
-        run = Run(self._plan_for(operation), self, root_value, is_serial)
-        step = run.start()
-        return run.finish() if step is None else _drive(run, step, is_serial)
+        plan = self._plan_for(operation)
+        run = Run(plan, self, root_value, is_serial, self._max_objects or 0)
+        try:
+            step = run.start()
+        except TooManyObjects:
+            run.close()
+            raise self._too_many_objects(operation) from None
+        return run.finish() if step is None else self._await(run, step, operation)
+
+    @property
+    def _max_objects(self) -> int | None:
+        return None if self.plans is None else self.plans.options.max_objects
+
+    def _too_many_objects(self, operation: OperationDefinitionNode) -> GraphQLError:
+        return GraphQLError(f"The response has more than {self._max_objects} objects.", operation)
+
+    async def _await(self, run: Run, step: Step, operation: OperationDefinitionNode) -> Any:
+        try:
+            return await _drive(run, step, operation.operation is OperationType.MUTATION)
+        except TooManyObjects:
+            raise self._too_many_objects(operation) from None
 
     def _plan_for(self, operation: OperationDefinitionNode) -> Plan:
         store = self.plans
@@ -167,11 +214,15 @@ class DefaultExecutionContext(graphql.ExecutionContext):
                 self.field_resolver,
                 self.variable_values,
                 names,
+                self._plan_options(),
             )
         except RecursionError:
             pass
         # Outside of the block, so that the error does not keep the frames of the recursion.
         raise GraphQLError(SELECTIONS_NESTED_TOO_DEEPLY, operation)
+
+    def _plan_options(self) -> PlanOptions:
+        return effective_options(DEFAULT_OPTIONS if self.plans is None else self.plans.options)
 
 
 class ExecutionContext(DefaultExecutionContext):

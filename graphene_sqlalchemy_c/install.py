@@ -14,8 +14,9 @@ from .acceleration import accelerate, decelerate, explicit_batching
 from .batching import get_batch_resolver
 from .connections import BatchSQLAlchemyConnectionField
 from .converter import replacements
+from .meta import remember, take_options
 from .schema import install_execution, uninstall_execution
-from .types import _AcceleratedType
+from .types import _AcceleratedType, field_factory
 
 
 @dataclass
@@ -23,6 +24,7 @@ class _Installation:
     """What install() changed: (owner, name, what stood there)."""
 
     batching: bool
+    nested_arguments: bool
     replaced: list[tuple[Any, str, Any]] = field(default_factory=list)
 
     def replace(self, owner: Any, name: str, value: Any) -> None:
@@ -38,25 +40,29 @@ _lock = threading.RLock()
 _installation: _Installation | None = None
 
 
-def install(*, batching: bool = True) -> None:
+def install(*, batching: bool = True, nested_arguments: bool = False) -> None:
     """Accelerate graphene-sqlalchemy: its converter, its relationships and their execution.
 
     :param batching: whether relationships of types whose ``Meta`` does not say are batched. Only
         resolvers are exchanged for it; the schema is what it is without this package. A type that
         says ``batching=True`` or ``False``, and an ``ORMField`` that does, is respected. Types made
         before ``install()`` have lost what they said: False counts as unset there.
+    :param nested_arguments: whether connection fields over relationships take `sort` and `filter`,
+        in types that are made from now on and whose ``Meta`` says neither ``nested_arguments`` nor
+        ``connection_field_factory``.
 
     Call it before or after types are defined and schemas are built. It also makes our execution
     context the default of graphql-core and gives ``graphene.Schema`` the cache of documents.
-    Calling it again changes nothing, unless ``batching`` differs.
+    Calling it again changes nothing, unless an argument differs.
     """
     global _installation
     with _lock:
         if _installation is not None:
-            if _installation.batching == batching:
+            known = _installation.batching, _installation.nested_arguments
+            if known == (batching, nested_arguments):
                 return
             uninstall()
-        _installation = _Installation(batching)
+        _installation = _Installation(batching, nested_arguments)
         _replace_upstream(_installation)
         install_execution()
         for cls in _stock_types():
@@ -110,13 +116,31 @@ _stock_init = vars(_upstream.SQLAlchemyBase)["__init_subclass_with_meta__"].__fu
 
 
 def _init_subclass_with_meta(
-    cls: Any, batching: bool | None = None, _meta: Any = None, **options: Any
+    cls: Any,
+    batching: bool | None = None,
+    connection_field_factory: Any = None,
+    _meta: Any = None,
+    **options: Any,
 ) -> None:
-    """SQLAlchemyBase's own, then the exchange of resolvers."""
+    """SQLAlchemyBase's own with this package's options, then the exchange of resolvers."""
     explicit = explicit_batching(cls)
-    _stock_init(cls, batching=bool(batching), _meta=_meta, **options)
-    installation = _installation
-    if _meta and installation is not None and not issubclass(cls, _AcceleratedType):
+    own = take_options(options)
+    if _meta:
+        remember(_meta, own)
+    installation = None if not _meta or issubclass(cls, _AcceleratedType) else _installation
+    nested_arguments = installation is not None and own.get(
+        "nested_arguments", installation.nested_arguments
+    )
+    if nested_arguments and connection_field_factory is None:
+        connection_field_factory = field_factory(bool(batching), explicit, True)
+    _stock_init(
+        cls,
+        batching=bool(batching),
+        connection_field_factory=connection_field_factory,
+        _meta=_meta,
+        **options,
+    )
+    if installation is not None:
         accelerate(cls, installation.batching if batching is None else bool(batching), explicit)
 
 

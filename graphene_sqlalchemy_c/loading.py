@@ -18,8 +18,12 @@ from sqlalchemy.orm import RelationshipProperty, Session
 from sqlalchemy.orm.attributes import InstrumentedAttribute, instance_state
 
 from . import _core
-from ._sqlalchemy import carried_options
+from ._sqlalchemy import carried_options, column_refusal
+from .attributes import load_columns
+from .sessions import has_changes
 from .statements import KEYS, NotBatchable, RelationshipStatements, Route
+
+_MISSING = object()
 
 
 class RelationshipLoader:
@@ -38,13 +42,13 @@ class RelationshipLoader:
         self.key: str = relationship.key
         self.parent_class: type = relationship.parent.class_
         self._loaders: WeakKeyDictionary[type, RelationshipLoader | None] = WeakKeyDictionary()
-        self._statements: RelationshipStatements | None
+        self.statements: RelationshipStatements | None
         self.reason: str | None = None
         """Why the relationship cannot be batched; None when it can."""
         try:
-            self._statements = RelationshipStatements(relationship)
+            self.statements = RelationshipStatements(relationship)
         except NotBatchable as reason:
-            self._statements = None
+            self.statements = None
             self.reason = str(reason)
 
     def __repr__(self) -> str:
@@ -150,6 +154,10 @@ class RelationshipLoader:
 
     # -- one session, one set of options --
 
+    def _has_pending(self, parent: Any) -> bool:
+        state = instance_state(parent)
+        return bool(state.modified or state.attrs[self.key].history.has_changes())
+
     def _load_group(
         self,
         session: Session,
@@ -160,14 +168,37 @@ class RelationshipLoader:
     ) -> list[Any]:
         """Load for parents of one session and one set of options; returns those that are left."""
         carried = carried_options(options, self.relationship)
-        if self._statements is None or carried is None:
+        if self.statements is None or carried is None:
             return parents
+        pending: list[Any] = []
+        raises = self.relationship.lazy in ("raise", "raise_on_sql")
+        if not session.autoflush and has_changes(session) and not raises:
+            # A collection that is not loaded may have additions and removals that a row knows
+            # nothing of; the attribute puts them together.
+            pending = [parent for parent in parents if self._has_pending(parent)]
+            parents = [parent for parent in parents if not self._has_pending(parent)]
         try:
-            load = _GroupLoad(self.relationship, self._statements, session, carried, limit)
-            return load.run(parents)
+            load = _GroupLoad(self.relationship, self.statements, session, carried, limit)
+            left = load.run(parents)
+            return self._without_null_keys(left) if raises else pending + left
         except Exception as error:
             answers.update((id(each), error) for each in parents if self.key not in vars(each))
             return []
+
+    def _without_null_keys(self, parents: list[Any]) -> list[Any]:
+        """Settle the parents with a NULL in their key; returns the others.
+
+        Of a key that is NULL in part the ORM asks the database, which lazy="raise" forbids.
+        """
+        assert self.statements is not None
+        names = self.statements.local_names
+        settled: list[Any] = []
+        left: list[Any] = []
+        for parent in parents:
+            is_null = any(vars(parent).get(name, _MISSING) is None for name in names)
+            (settled if is_null else left).append(parent)
+        _core.assign_value(settled, self.key, [] if self.relationship.uselist else None)
+        return left
 
 
 class _GroupLoad:
@@ -197,57 +228,34 @@ class _GroupLoad:
         """Load for the parents; returns those whose attribute is to be read instead."""
         route = self._statements.route(self._dialect)
         if self._statements.by_identity:
-            parents = self._take_from_identity_map(parents)
+            parents, self._left = take_from_identity_map(
+                self._relationship, self._statements, self._session, parents, self._guess
+            )
         if route is None:
             return [*self._left, *parents]
         self._load(route, parents)
         return self._left
 
-    def _take_from_identity_map(self, parents: list[Any]) -> list[Any]:
-        """Settle what needs no statement, as a lazy load looks into the identity map first.
-
-        A target that is expired there is left to the attribute, which refreshes it. Returns the
-        parents that need a row.
-        """
-        target = self._relationship.mapper
-        names = self._statements.local_names
-        by_key, empty, odd = _core.collect_keys(parents, names, -1, self._guess)
-        _core.assign_value(empty, self._key, None)
-        self._left += odd
-        self._left += _core.assign_identities(
-            by_key,
-            self._session.identity_map.get,
-            target.identity_key_from_primary_key,
-            target.class_,
-            self._key,
-            len(names) > 1,
-        )
-        return _members(by_key)
-
     def _load(self, route: Route, parents: list[Any]) -> None:
-        if route.through_parent:
-            # The join compares what the database holds, which a pending change is not yet.
-            dirty = self._session.dirty
-            self._left += [parent for parent in parents if parent in dirty]
-            parents = [parent for parent in parents if parent not in dirty]
-        by_key, empty, odd = _core.collect_keys(parents, route.names, self._limit, self._guess)
+        parents, left = comparable(route, self._session, parents)
+        by_key, empty, odd = collect(parents, route.names, self._limit, self._guess)
         _core.assign_value(empty, self._key, [] if self._uselist else None)
-        self._left += odd
+        self._left += [*left, *odd]
         # The database may compare text in a way that no model declares (a reflected collation).
         text = self._statements.has_text_key and not route.through_parent
-        if text and _may_be_equal(by_key):
-            self._load_exactly(route, _members(by_key))
+        if text and may_be_equal(by_key):
+            self._load_exactly(route, parents_of(by_key))
             return
         statement = route.statement.options(*self._carried) if self._carried else route.statement
-        for chunk in _chunks(by_key, route.chunk):
+        for chunk in chunks(by_key, route.chunk):
             rows = self._execute(statement, {KEYS: list(chunk)})
             children, stray = _core.match_rows(rows, chunk, len(route.names))
             if stray:
-                self._load_exactly(route, _members(chunk))
+                self._load_exactly(route, parents_of(chunk))
                 continue
             if text and not self._uselist:
                 lost = {key: chunk.pop(key) for key in list(chunk) if key not in children}
-                self._load_exactly(route, _members(lost))
+                self._load_exactly(route, parents_of(lost))
             self._assign(chunk, children)
 
     def _execute(self, statement: Select[Any], parameters: dict[str, Any]) -> list[Any]:
@@ -278,21 +286,102 @@ class _GroupLoad:
 
     def _assign(self, by_key: dict[Any, list[Any]], children: dict[Any, list[Any]]) -> None:
         surplus = _core.assign_children(by_key, children, self._key, self._uselist)
-        for _ in range(surplus):
-            # The words of sqlalchemy.orm.strategies.LazyLoader.
-            warnings.warn(
-                "Multiple rows returned with uselist=False for lazily-loaded attribute "
-                f"'{self._relationship}' ",
-                SAWarning,
-                stacklevel=2,
-            )
+        warn_of_surplus(self._relationship, surplus)
 
 
-def _members(by_key: dict[Any, list[Any]]) -> list[Any]:
+def collect(
+    parents: list[Any], names: tuple[str, ...], limit: int = -1, guess: bool = False
+) -> Any:
+    """The parents by their keys, as ``_core.collect_keys`` gives them.
+
+    Keys that are not loaded (of a subclass, deferred, expired) are loaded for all of them first.
+    """
+    if not guess:
+        load_columns(names, _core.lacking(parents, names))
+    return _core.collect_keys(parents, names, limit, guess)
+
+
+def comparable(route: Route, session: Session, parents: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Find the parents for whom a join through the parent compares what a lazy load would bind.
+
+    The join compares what the database holds, which a pending change is not yet, and it would not
+    notice a column that an option or the mapper forbids to load.
+
+    :return: (those parents, the parents that only their attribute can answer for).
+    """
+    if not route.through_parent:
+        return parents, []
+    dirty = session.dirty
+    found: list[Any] = []
+    left: list[Any] = []
+    for parent in parents:
+        is_changed = parent in dirty and _has_changed(parent, route.compared)
+        (left if is_changed or _is_barred(parent, route.compared) else found).append(parent)
+    return found, left
+
+
+def _has_changed(instance: Any, names: tuple[str, ...]) -> bool:
+    attributes = instance_state(instance).attrs
+    return any(attributes[name].history.has_changes() for name in names)
+
+
+def _is_barred(instance: Any, names: tuple[str, ...]) -> bool:
+    """Whether a column that is not loaded is read in a way of its own, perhaps not at all."""
+    for name in names:
+        if name not in vars(instance):
+            state = instance_state(instance)
+            prop = state.mapper.column_attrs[name]
+            if name in state.callables or column_refusal(prop) is not None:
+                return True
+    return False
+
+
+def take_from_identity_map(
+    relationship: RelationshipProperty[Any],
+    statements: RelationshipStatements,
+    session: Session,
+    parents: list[Any],
+    guess: bool = False,
+) -> tuple[list[Any], list[Any]]:
+    """Settle what needs no statement, as a lazy load looks into the identity map first.
+
+    A target that is expired there is left to the attribute, which refreshes it.
+
+    :param guess: whether the parents after the first are guessed siblings.
+    :return: (parents that need a row, parents that only their attribute can answer for).
+    """
+    target, key, names = relationship.mapper, relationship.key, statements.local_names
+    by_key, empty, odd = collect(parents, names, -1, guess)
+    _core.assign_value(empty, key, None)
+    stale = _core.assign_identities(
+        by_key,
+        session.identity_map.get,
+        target.identity_key_from_primary_key,
+        target.class_,
+        key,
+        len(names) > 1,
+    )
+    return parents_of(by_key), [*odd, *stale]
+
+
+def parents_of(by_key: dict[Any, list[Any]]) -> list[Any]:
+    """The parents of all keys."""
     return [parent for members in by_key.values() for parent in members]
 
 
-def _may_be_equal(keys: Iterable[Any]) -> bool:
+def warn_of_surplus(relationship: RelationshipProperty[Any], count: int) -> None:
+    """Warn for each parent that a to-one relationship found several rows for, as the ORM does."""
+    for _ in range(count):
+        # The words of sqlalchemy.orm.strategies.LazyLoader.
+        warnings.warn(
+            "Multiple rows returned with uselist=False for lazily-loaded attribute "
+            f"'{relationship}' ",
+            SAWarning,
+            stacklevel=2,
+        )
+
+
+def may_be_equal(keys: Iterable[Any]) -> bool:
     """Whether a database that ignores case or trailing blanks could take two keys for one."""
 
     def fold(part: Any) -> Any:
@@ -303,7 +392,8 @@ def _may_be_equal(keys: Iterable[Any]) -> bool:
     return len(folded) < len(keys)
 
 
-def _chunks(by_key: dict[Any, list[Any]], size: int | None) -> Iterator[dict[Any, list[Any]]]:
+def chunks(by_key: dict[Any, list[Any]], size: int | None) -> Iterator[dict[Any, list[Any]]]:
+    """The keys in portions of one statement each."""
     if size is None or len(by_key) <= size:
         if by_key:
             yield by_key

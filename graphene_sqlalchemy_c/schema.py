@@ -8,41 +8,117 @@ from threading import Lock
 from typing import Any
 
 import graphene
-from graphql import ASTValidationRule, ExecutionResult, GraphQLSchema, Source, validate_schema
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    ExecutionResult,
+    GraphQLSchema,
+    Source,
+    default_field_resolver,
+    default_type_resolver,
+    validate_schema,
+)
 
 from ._graphql import (
+    CollectedErrors,
     execute_module,
     graphene_schema_class,
     graphql_assume_not_awaitable,
+    is_plain_build,
     normalize_execute_kwargs,
 )
-from .documents import MAX_DOCUMENTS, MAX_SOURCE_BYTES, CacheInfo, DocumentCache
+from .documents import (
+    MAX_DOCUMENTS,
+    MAX_SOURCE_BYTES,
+    CachedDocument,
+    CacheInfo,
+    DocumentCache,
+)
+from .encoding import json_encoder
 from .execution import (
     DefaultExecutionContext,
     ExecutionContext,
-    PlanStore,
     install_context,
     uninstall_context,
 )
+from .explain import explain
+from .explanation import Explanation
+from .levels import PlanOptions
+from .limits import MAX_TOKENS, DocumentLimits
+from .pagination import Limits
 
 __all__ = ["Schema", "document_cache", "install_execution", "uninstall_execution"]
 
 _ATTRIBUTE = "_graphene_sqlalchemy_c_documents"
 
 
-class _ContextWithPlans:
-    """What `graphql.execute` builds its context with: a class, and the plans of the document."""
+class _KeptDocumentContext:
+    """What `graphql.execute` builds its context with: a class, and what is kept of the document."""
 
-    __slots__ = ("_class", "_plans")
+    __slots__ = ("_class", "_document", "_shares_objects")
 
-    def __init__(self, context_class: Any, plans: PlanStore) -> None:
+    def __init__(self, context_class: Any, document: CachedDocument, shares_objects: bool) -> None:
         self._class = context_class
-        self._plans = plans
+        self._document = document
+        self._shares_objects = shares_objects
 
-    def build(self, *args: Any, **kwargs: Any) -> Any:
-        context = self._class.build(*args, **kwargs)
+    def build(
+        self,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        root_value: Any,
+        context_value: Any,
+        variable_values: dict[str, Any] | None,
+        operation_name: str | None,
+        field_resolver: Any,
+        type_resolver: Any,
+        subscribe_field_resolver: Any,
+        max_coercion_errors: int,
+        middleware: Any,
+        is_awaitable: Any,
+        **options: Any,
+    ) -> Any:
+        """A context; graphql-core makes it, or says what is wrong, where a request is not plain."""
+        cls = self._class
+        operation = values = None
+        if middleware is None and is_plain_build(cls):
+            operation = self._document.operations.get(operation_name)
+            values = operation.plain_values(variable_values) if operation else None
+        context: Any
+        if operation is not None and values is not None:
+            context = cls(
+                schema,
+                operation.fragments,
+                root_value,
+                context_value,
+                operation.definition,
+                values,
+                field_resolver or default_field_resolver,
+                type_resolver or default_type_resolver,
+                default_field_resolver,
+                CollectedErrors(),
+                None,
+                is_awaitable,
+            )
+        else:
+            context = cls.build(
+                schema,
+                document,
+                root_value,
+                context_value,
+                variable_values,
+                operation_name,
+                field_resolver,
+                type_resolver,
+                subscribe_field_resolver,
+                max_coercion_errors,
+                middleware,
+                is_awaitable,
+                **options,
+            )
         if isinstance(context, DefaultExecutionContext):
-            context.plans = self._plans
+            context.plans = self._document.plans
+            context.shares_objects = self._shares_objects
         return context
 
 
@@ -61,11 +137,15 @@ def _execute(
     execution_context_class: Any = None,
     is_awaitable: Callable[[Any], bool] | None = None,
     hide_suggestions: bool = False,
+    *,
+    shares_objects: bool = False,
 ) -> Any:
     """`graphql_impl` of graphql-core, with the document from the cache."""
     errors = validate_schema(schema)
     if errors:
         return ExecutionResult(data=None, errors=errors)
+    # A suggestion would tell what introspection may not.
+    hide_suggestions = hide_suggestions or not documents.limits.introspection
     document = documents.load(schema, source, hide_suggestions)
     if isinstance(document, list):
         return ExecutionResult(data=None, errors=document)
@@ -82,7 +162,7 @@ def _execute(
         None,
         50,
         middleware,
-        _ContextWithPlans(context_class, document.plans),
+        _KeptDocumentContext(context_class, document, shares_objects),
         is_awaitable,
         hide_suggestions,
     )
@@ -103,6 +183,8 @@ def _execute_sync(
     execution_context_class: Any = None,
     check_sync: Any = False,
     hide_suggestions: bool = False,
+    *,
+    shares_objects: bool = False,
 ) -> ExecutionResult:
     """`graphql_sync` of graphql-core, with the document from the cache."""
     is_awaitable: Any = graphql_assume_not_awaitable
@@ -123,6 +205,7 @@ def _execute_sync(
         execution_context_class,
         is_awaitable,
         hide_suggestions,
+        shares_objects=shares_objects,
     )
     if isawaitable(result):
         if iscoroutine(result):
@@ -130,6 +213,13 @@ def _execute_sync(
         raise RuntimeError("GraphQL execution failed to complete synchronously.")
     executed: ExecutionResult = result
     return executed
+
+
+OnResult = Callable[[ExecutionResult], ExecutionResult]
+
+
+def _unchanged(result: ExecutionResult) -> ExecutionResult:
+    return result
 
 
 class Schema(graphene.Schema):
@@ -140,35 +230,128 @@ class Schema(graphene.Schema):
     :param validation_rules: rules that documents must obey besides those of the specification, as
         `graphene.validation.depth_limit_validator(10)` or `DisableIntrospection`; their verdict is
         kept with the document
+    :param max_tokens: words and signs of a document, comments included, at most; None for any
+        number
+    :param max_depth: fields that a field of an operation may stand in, as graphene's
+        `depth_limit_validator` counts them
+    :param max_aliases: fields of an operation that have an alias, each as often as fragments bring
+        it, at most
+    :param max_objects: objects of one response, at most, connections, edges and page infos among
+        them; counted as they are made, and one too many ends the request. A context class that
+        overrides graphql-core's walk does not count
+    :param introspection: whether clients may ask for the schema; without it no error suggests a
+        name either
     :param max_documents: documents that are kept at most; 0 keeps none
     :param max_source_bytes: size of the sources of the documents that are kept, in bytes, at most
+    :param rows: whether levels may be loaded as rows; False loads ORM instances everywhere
+    :param max_page_size: nodes of a connection that a query may ask for at once, at most; more is
+        an error of the field
+    :param default_page_size: nodes of a connection for a query that gives neither `first` nor
+        `last`
     """
 
     def __init__(
         self,
         *args: Any,
         validation_rules: Collection[type[ASTValidationRule]] = (),
+        max_tokens: int | None = MAX_TOKENS,
+        max_depth: int | None = None,
+        max_aliases: int | None = None,
+        max_objects: int | None = None,
+        introspection: bool = True,
         max_documents: int = MAX_DOCUMENTS,
         max_source_bytes: int = MAX_SOURCE_BYTES,
+        rows: bool = True,
+        max_page_size: int | None = None,
+        default_page_size: int | None = None,
         **kwargs: Any,
     ) -> None:
-        documents = DocumentCache(validation_rules, max_documents, max_source_bytes)
+        options = PlanOptions(rows, Limits(max_page_size, default_page_size), max_objects)
+        limits = DocumentLimits(max_tokens, max_depth, max_aliases, introspection)
+        documents = DocumentCache(
+            validation_rules, max_documents, max_source_bytes, options, limits
+        )
         self.__dict__[_ATTRIBUTE] = documents
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Execute a request synchronously; arguments as `graphene.Schema.execute`."""
-        kwargs = normalize_execute_kwargs(kwargs)
-        documents = document_cache(self)
-        return _execute_sync(documents, ExecutionContext, self.graphql_schema, *args, **kwargs)
+        return self._execute(args, kwargs)
 
     async def execute_async(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Execute a request; arguments as `graphene.Schema.execute_async`."""
-        kwargs = normalize_execute_kwargs(kwargs)
-        documents = document_cache(self)
-        result = _execute(documents, ExecutionContext, self.graphql_schema, *args, **kwargs)
+        return await self._execute_async(args, kwargs)
+
+    def execute_json(self, *args: Any, on_result: OnResult = _unchanged, **kwargs: Any) -> bytes:
+        """Execute a request synchronously; arguments as :meth:`execute`.
+
+        :param on_result: is given the result and gives the one to encode, with other errors or
+            with extensions. Objects in its data may be shared; they are not to be changed.
+        :return: the response, `{"data": ..., "errors": ...}`, as JSON in UTF-8.
+        :raises ImportError: without orjson, which the extra `json` installs.
+        """
+        dumps = json_encoder()
+        return dumps(on_result(self._execute(args, kwargs, shares_objects=True)).formatted)
+
+    async def execute_json_async(
+        self, *args: Any, on_result: OnResult = _unchanged, **kwargs: Any
+    ) -> bytes:
+        """Execute a request; arguments as :meth:`execute_async`, the rest as `execute_json`."""
+        dumps = json_encoder()
+        result = await self._execute_async(args, kwargs, shares_objects=True)
+        return dumps(on_result(result).formatted)
+
+    def _execute(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], shares_objects: bool = False
+    ) -> ExecutionResult:
+        return _execute_sync(
+            document_cache(self),
+            ExecutionContext,
+            self.graphql_schema,
+            *args,
+            **normalize_execute_kwargs(kwargs),
+            shares_objects=shares_objects,
+        )
+
+    async def _execute_async(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], shares_objects: bool = False
+    ) -> ExecutionResult:
+        result = _execute(
+            document_cache(self),
+            ExecutionContext,
+            self.graphql_schema,
+            *args,
+            **normalize_execute_kwargs(kwargs),
+            shares_objects=shares_objects,
+        )
         executed: ExecutionResult = await result if isawaitable(result) else result
         return executed
+
+    def explain(
+        self,
+        source: str | Source,
+        variable_values: dict[str, Any] | None = None,
+        operation_name: str | None = None,
+        *,
+        dialect: str = "postgresql",
+    ) -> Explanation:
+        """Tell how a query is executed: its levels, whether they are rows, their SQL.
+
+        Nothing is executed, and no database is needed. What a resolver of the application would
+        return is not known; nor is middleware, nor what a session holds.
+
+        :param source: the document.
+        :param variable_values: values of its variables. Those that `@skip` and `@include` use are
+            needed; a page that depends on another one is shown with its name.
+        :param operation_name: which operation, where there are several.
+        :param dialect: the database to write SQL for: "postgresql", "sqlite" or "mysql".
+        :raises ExplainError: when the document is not valid for the schema, has no such operation,
+            or the variables do not fit; a `ValueError`.
+        """
+        documents = document_cache(self)
+        return explain(
+            self.graphql_schema, documents, source, variable_values, operation_name, dialect
+        )
 
     def cache_info(self) -> CacheInfo:
         """What the cache of documents has done and holds."""

@@ -21,10 +21,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, Table, any_, bindparam, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    PrimaryKeyConstraint,
+    Select,
+    Table,
+    UniqueConstraint,
+    any_,
+    bindparam,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import InvalidRequestError
@@ -72,16 +85,45 @@ class NotBatchable(Exception):
     """The relationship is one that only the ORM itself can load; the message says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Route:
-    """A statement and how to call it: ``session.execute(statement, {KEYS: [key, ...]})``."""
+    """A way to load a relationship: what its statements are made of, and how they are called.
 
-    statement: Select[Any]
+    ``session.execute(statement, {KEYS: [key, ...]})``
+    """
+
+    target: Any
+    """The mapped class of the children."""
+    secondary: Any
+    """The association table, or None."""
     names: tuple[str, ...]
     """The parent's attributes that make up a key."""
+    keys: tuple[Any, ...]
+    """The columns of the statement that hold it."""
+    where: tuple[Any, ...]
+    order_by: tuple[Any, ...]
+    """The relationship's own order."""
     chunk: int | None
     """At most this many keys a call; None for any number."""
-    through_parent: bool
+    through_parent: bool = False
+    compared: tuple[str, ...] = ()
+    """The parent's attributes that a join through the parent compares, as the database has them."""
+
+    @cached_property
+    def statement(self) -> Select[Any]:
+        """(child, key column, ...) for every child."""
+        return self.select(self.target)
+
+    def select(self, *what: Any) -> Select[Any]:
+        """A statement of rows (what, ..., key column, ...), in the relationship's order."""
+        return self.unordered(*what, *self.keys).order_by(*self.order_by)
+
+    def unordered(self, *columns: Any) -> Select[Any]:
+        """A statement of these columns of the children, for the keys that are asked for."""
+        statement = select(*columns)
+        if self.secondary is not None:
+            return statement.select_from(self.target, self.secondary).where(*self.where)
+        return statement.select_from(self.target).where(*self.where)
 
 
 class RelationshipStatements:
@@ -120,7 +162,9 @@ class RelationshipStatements:
         :param through_parent: take this route even where the direct one is believed exact.
         :return: None where the relationship cannot be batched on this database.
         """
-        key = (dialect.name, through_parent or not self._is_exact(dialect))
+        key = (dialect.name, through_parent)
+        if not through_parent and key not in self._routes and not self._is_exact(dialect):
+            self._routes[key] = self.route(dialect, through_parent=True)
         if key not in self._routes:
             try:
                 make = self._through_parent if key[1] else self._direct
@@ -197,6 +241,58 @@ class RelationshipStatements:
         self.local_names = tuple(_attribute(self._parent, local) for local, _ in self._pairs)
         return True
 
+    @cached_property
+    def start_names(self) -> tuple[str, ...]:
+        """The parent's attributes that a route may start from, on any database."""
+        names = dict.fromkeys(self.local_names)
+        if not self._is_exact_everywhere and self._any_through_parent is not None:
+            names.update(dict.fromkeys(self._any_through_parent.names))
+        return tuple(names)
+
+    @cached_property
+    def compared_names(self) -> tuple[str, ...]:
+        """The parent's attributes whose columns are compared by the database, on any database."""
+        if self._is_exact_everywhere or self._any_through_parent is None:
+            return ()
+        return self._any_through_parent.compared
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether there is a route for every way in which a database may compare the keys."""
+        return self._is_exact_everywhere or self._any_through_parent is not None
+
+    @cached_property
+    def _is_exact_everywhere(self) -> bool:
+        return (
+            bool(self._pairs)
+            and not self._parent_criteria
+            and all(_exact_type(local.type, remote.type) for local, remote in self._pairs)
+        )
+
+    @cached_property
+    def _any_through_parent(self) -> Route | None:
+        with suppress(NotBatchable):
+            # SQLite for a database that takes composite keys; the names are the same on all.
+            return self._through_parent("sqlite")
+        return None
+
+    @cached_property
+    def repeats_children(self) -> bool:
+        """Whether the association may hold a pair of parent and child twice."""
+        secondary = self._relationship.secondary
+        if secondary is None:
+            return False
+        if not isinstance(secondary, Table):
+            return True
+        linked = {column for pair in self._column_pairs() for column in pair}
+        constraints = [
+            set(constraint.columns)
+            for constraint in secondary.constraints
+            if isinstance(constraint, (PrimaryKeyConstraint, UniqueConstraint))
+        ]
+        constraints += [set(index.columns) for index in secondary.indexes if index.unique]
+        return not any(columns and columns <= linked for columns in constraints)
+
     # -- the routes --
 
     def _is_exact(self, dialect: Dialect) -> bool:
@@ -228,7 +324,7 @@ class RelationshipStatements:
             raise NotBatchable("the parent's columns are not of one table with a primary key")
         alias = table.alias()
 
-        def replace(element: Any, **_: Any) -> Any:
+        def aliased(element: Any, **_: Any) -> Any:
             if isinstance(element, Column) and element.table is table:
                 return alias.c[element.key]
             return None
@@ -237,14 +333,23 @@ class RelationshipStatements:
             alias.c[local.key] == self._child_column(remote) for local, remote in self._pairs
         ]
         criteria += [
-            visitors.replacement_traverse(clause, {}, replace) for clause in self._parent_criteria
+            visitors.replacement_traverse(clause, {}, aliased) for clause in self._parent_criteria
         ]
         keys = list(table.primary_key)
         names = tuple(_attribute(self._parent, column) for column in keys)
         aliased_keys = [alias.c[column.key] for column in keys]
         types = [column.type for column in keys]
         criteria += self._criteria
-        return self._make(dialect, names, aliased_keys, types, criteria, through_parent=True)
+        compared = {_attribute(self._parent, column) for column in columns if self._has(column)}
+        return replace(
+            self._make(dialect, names, aliased_keys, types, criteria),
+            through_parent=True,
+            compared=(*names, *sorted(compared.difference(names))),
+        )
+
+    def _has(self, column: Column[Any]) -> bool:
+        """Whether the parent maps a column."""
+        return self._parent.columns.contains_column(column)
 
     def _child_column(self, column: Column[Any]) -> ColumnElement[Any]:
         """The column as the ORM adapts it to the child's selectable, where it is mapped."""
@@ -258,13 +363,13 @@ class RelationshipStatements:
         SQLAlchemy 2.0 does not adapt a table's own columns to a polymorphic union.
         """
 
-        def replace(element: Any, **_: Any) -> Any:
+        def mapped(element: Any, **_: Any) -> Any:
             if isinstance(element, Column) and self._target.columns.contains_column(element):
                 key = self._target.get_property_by_column(element).key
                 return getattr(self._target.class_, key).__clause_element__()
             return None
 
-        return visitors.replacement_traverse(clause, {}, replace)
+        return visitors.replacement_traverse(clause, {}, mapped)
 
     def _make(
         self,
@@ -273,13 +378,8 @@ class RelationshipStatements:
         columns: list[Any],
         types: list[Any],
         criteria: list[Any],
-        through_parent: bool = False,
     ) -> Route:
         relationship = self._relationship
-        criteria = [self._adapted(clause) for clause in criteria]
-        statement = select(self._target.class_, *columns)
-        if relationship.secondary is not None:
-            statement = statement.select_from(self._target.class_, relationship.secondary)
         chunk: int | None = KEYS_PER_STATEMENT // len(columns)
         if len(columns) > 1:
             if dialect not in _ROW_VALUES:
@@ -291,10 +391,15 @@ class RelationshipStatements:
             chunk = None
         else:
             wanted = columns[0].in_(bindparam(KEYS, expanding=True, type_=types[0]))
-        statement = statement.where(*criteria, wanted)
-        if relationship.order_by:
-            statement = statement.order_by(*map(self._adapted, relationship.order_by))
-        return Route(statement, names, chunk, through_parent)
+        return Route(
+            target=self._target.class_,
+            secondary=relationship.secondary,
+            names=names,
+            keys=tuple(columns),
+            where=(*map(self._adapted, criteria), wanted),
+            order_by=tuple(map(self._adapted, relationship.order_by or ())),
+            chunk=chunk,
+        )
 
 
 def _conjuncts(clause: ColumnElement[bool]) -> Iterator[ColumnElement[bool]]:
@@ -333,15 +438,23 @@ def _attribute(mapper: Mapper[Any], column: ColumnElement[Any]) -> str:
 
 def _equal_types(local: TypeEngine[Any], remote: TypeEngine[Any], dialect: Dialect) -> bool:
     """Whether two columns that are equal on this database hold equal Python values."""
+    return _exact_type(local, remote) or (
+        dialect.name in _EXACT_STRINGS
+        and all(
+            type(type_) in _EXACT_STRING_TYPES
+            # As it is on this database: a variant may be case-insensitive, or name a collation.
+            and _EXACT_STRING_SQL.fullmatch(type_.compile(dialect=dialect)) is not None
+            for type_ in (local, remote)
+        )
+    )
+
+
+def _exact_type(local: TypeEngine[Any], remote: TypeEngine[Any]) -> bool:
+    """Whether two columns that are equal on any database hold equal Python values."""
     for exact in (Integer, Uuid, Date, DateTime, Boolean):
         if all(isinstance(type_, exact) and _is_own(type_) for type_ in (local, remote)):
             return bool(getattr(local, "as_uuid", None) == getattr(remote, "as_uuid", None))
-    return dialect.name in _EXACT_STRINGS and all(
-        type(type_) in _EXACT_STRING_TYPES
-        # As it is on this database: a variant may be case-insensitive, or name a collation.
-        and _EXACT_STRING_SQL.fullmatch(type_.compile(dialect=dialect)) is not None
-        for type_ in (local, remote)
-    )
+    return False
 
 
 def _is_own(type_: TypeEngine[Any]) -> bool:

@@ -552,6 +552,12 @@ queue_is_running(module_state *state, PyObject *queue)
     return result;
 }
 
+int
+batch_loads_the_same(PyObject *resolver, PyObject *other)
+{
+    return ((resolver_object *)resolver)->loader == ((resolver_object *)other)->loader;
+}
+
 /* The batch that is open for the root's session and the loader: a new reference, NULL without an
  * exception where there is none. session.info[QUEUE_KEY].open is {loader: Batch}. */
 static PyObject *

@@ -3,10 +3,11 @@
  *     resolver(root, info, **args) -> batch(root, info), then complete(value, root, info, args)
  *
  * Does: ask the batch resolver, and hand its value to the field class's resolve_connection.
- * Never: cut or count anything; that is resolve_connection's.
+ * Never: cut or count anything, that is resolve_connection's; sort or filter, that is
+ *     relations.arranged_connection()'s.
  * Owns: the batch resolver and what resolve_connection is called with.
  */
-#include "module.h"
+#include "batch.h"
 
 #include <structmember.h>
 
@@ -50,6 +51,40 @@ keyword_dict(PyObject *const *values, PyObject *kwnames)
     return result;
 }
 
+/* Whether an argument of that name was given, and is not None: 1, 0, or -1 with an exception. */
+static int
+is_given(PyObject *keywords, PyObject *name)
+{
+    PyObject *value = PyDict_GetItemWithError(keywords, name);
+    return value != NULL ? value != Py_None : PyErr_Occurred() ? -1 : 0;
+}
+
+int
+connection_cuts_the_same(PyObject *resolver, PyObject *other)
+{
+    return ((connection_object *)resolver)->field_class ==
+           ((connection_object *)other)->field_class;
+}
+
+/* The connection where the arguments sort or filter it; NotImplemented where they do not. */
+static PyObject *
+arranged_connection(connection_object *self, PyObject *const *args, PyObject *keywords)
+{
+    module_state *state = state_of_type(Py_TYPE(self));
+    int sorts = is_given(keywords, state->str_sort);
+    int filters = sorts < 0 ? -1 : is_given(keywords, state->str_filter);
+    if (filters < 0) {
+        return NULL;
+    }
+    if (!sorts && !filters) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    PyObject *function = late_arranged_connection(state);
+    return function == NULL ? NULL
+                            : PyObject_CallFunctionObjArgs(function, (PyObject *)self, args[0],
+                                                           args[1], keywords, NULL);
+}
+
 static PyObject *
 connection_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
@@ -61,7 +96,13 @@ connection_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObje
     }
     PyObject *result = NULL;
     PyObject *keywords = keyword_dict(args + 2, kwnames);
-    PyObject *value = keywords ? PyObject_Vectorcall(self->batch, args, 2, NULL) : NULL;
+    PyObject *arranged = keywords ? arranged_connection(self, args, keywords) : NULL;
+    if (arranged == NULL || arranged != Py_NotImplemented) {
+        Py_XDECREF(keywords);
+        return arranged;
+    }
+    Py_DECREF(arranged);
+    PyObject *value = PyObject_Vectorcall(self->batch, args, 2, NULL);
     if (value != NULL && Py_TYPE(value) == state->BatchSlot) {
         result = PyObject_CallFunctionObjArgs(state->complete_later, callable, value, args[0],
                                               args[1], keywords, NULL);
@@ -142,6 +183,8 @@ static PyMemberDef connection_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(connection_object, vectorcall), READONLY, NULL},
     {"batch", T_OBJECT_EX, offsetof(connection_object, batch), READONLY,
      "The BatchResolver of the relationship."},
+    {"field_class", T_OBJECT_EX, offsetof(connection_object, field_class), READONLY,
+     "The class of the connection field."},
     {NULL, 0, 0, 0, NULL},
 };
 

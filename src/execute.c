@@ -31,6 +31,55 @@ leave(run_state *run)
     Py_LeaveRecursiveCall();
 }
 
+int
+run_keep(run_state *run, PyObject *value)
+{
+    if (run->parents == NULL && (run->parents = PyList_New(0)) == NULL) {
+        return -1;
+    }
+    return PyList_Append(run->parents, value);
+}
+
+/* ---- statements ----------------------------------------------------------------------------- */
+
+/* A statement that a resolver returned is run with the other loads of the level. */
+static outcome
+leave_query(run_state *run, PyObject *query, frame_node *position, PyObject **out)
+{
+    if (slot_leave(run, SLOT_QUERY, position, position->type, query, NULL) < 0) {
+        return FAILED;
+    }
+    *out = Py_NewRef(Py_None);
+    return DEFERRED;
+}
+
+static int
+is_statement(const run_state *run, PyObject *value)
+{
+    return PyObject_TypeCheck(value, (PyTypeObject *)run->state->Select) ||
+           PyObject_TypeCheck(value, (PyTypeObject *)run->state->Query) ||
+           PyObject_TypeCheck(value, (PyTypeObject *)run->state->FromStatement);
+}
+
+/* A Select or a Query at a position of a mapped type; DONE without a value at any other. */
+static outcome
+complete_statement(run_state *run, const plan_type *type, PyObject *value, frame_node *position,
+                   PyObject **out)
+{
+    PyObject *function = late_statement_query(run->state);
+    PyObject *info = function ? frame_info(run, position) : NULL;
+    PyObject *query = NULL;
+    if (info != NULL) {
+        query = PyObject_CallFunctionObjArgs(function, value, info, plan_named_type(type)->type,
+                                             type->kind == TYPE_LIST ? Py_True : Py_False, NULL);
+    }
+    outcome result = query == NULL      ? FAILED
+                     : query == Py_None ? DONE
+                                        : leave_query(run, query, position, out);
+    Py_XDECREF(query);
+    return result;
+}
+
 /* ---- objects ------------------------------------------------------------------------------- */
 
 int
@@ -52,7 +101,13 @@ complete_checked_object(run_state *run, plan_object *object, PyObject *value, fr
 {
     plan_selection *selection = plan_selection_of(run->plan, (plan_field *)position->field, object,
                                                   run->variable_values);
+    Py_ssize_t mark = run->slots.size;
     *out = selection ? walk_selection(run, selection, value, position) : NULL;
+    /* An item is kept by its list. */
+    if (*out != NULL && position->index < 0 && run->slots.size > mark &&
+        run_keep(run, value) < 0) {
+        Py_CLEAR(*out);
+    }
     return *out == NULL ? FAILED : DONE;
 }
 
@@ -91,6 +146,13 @@ static outcome
 complete_object(run_state *run, const plan_type *type, plan_object *object, PyObject *value,
                 frame_node *position, PyObject **out)
 {
+    if (object->type_of != TYPE_OF_NONE && (PyObject *)Py_TYPE(value) != object->known_class &&
+        is_statement(run, value)) {
+        outcome result = complete_statement(run, type, value, position, out);
+        if (result != DONE) {
+            return result;
+        }
+    }
     if (object->type_of != TYPE_OF_NONE) {
         /* graphql-core collects the fields first, so their errors come before this one. */
         if (plan_selection_of(run->plan, (plan_field *)position->field, object,
@@ -147,11 +209,42 @@ complete_runtime_type(run_state *run, const plan_type *type, PyObject *name, PyO
     return object ? complete_object(run, type, object, value, position, out) : FAILED;
 }
 
+/* The object type of a mapped instance, where its class tells it: borrowed, NULL with or without an
+ * exception. Found out once for each class. */
+static plan_object *
+class_object(run_state *run, const plan_type *type, PyObject *value)
+{
+    PyObject *class = (PyObject *)Py_TYPE(value);
+    PyObject *known = PyDict_GetItemWithError(type->memo, class);
+    if (known == NULL && !PyErr_Occurred()) {
+        PyObject *function = late_runtime_type(run->state);
+        PyObject *found = function ? PyObject_CallFunctionObjArgs(function, run->schema, type->type,
+                                                                  class, NULL)
+                                   : NULL;
+        known = found && PyDict_SetItem(type->memo, class, found) == 0 ? found : NULL;
+        Py_XDECREF(found); /* the memo keeps it */
+    }
+    return known == NULL || known == Py_None ? NULL : plan_object_of(run->plan, known);
+}
+
 /* complete_abstract_value() */
 static outcome
 complete_abstract(run_state *run, const plan_type *type, PyObject *value, frame_node *position,
                   PyObject **out)
 {
+    if (is_statement(run, value)) {
+        outcome statement = complete_statement(run, type, value, position, out);
+        if (statement != DONE) {
+            return statement;
+        }
+    }
+    plan_object *object = class_object(run, type, value);
+    if (object != NULL) {
+        return complete_checked_object(run, object, value, position, out);
+    }
+    if (PyErr_Occurred()) {
+        return FAILED;
+    }
     int has_own = PyObject_IsTrue(type->function);
     PyObject *resolve_type = has_own > 0 ? type->function : run->type_resolver;
     PyObject *info = has_own < 0 ? NULL : frame_info(run, position);
@@ -279,6 +372,12 @@ outcome
 complete_list(run_state *run, const plan_type *type, PyObject *value, frame_node *position,
               PyObject **out)
 {
+    if (!PyList_CheckExact(value) && is_statement(run, value)) {
+        outcome result = complete_statement(run, type, value, position, out);
+        if (result != DONE) {
+            return result;
+        }
+    }
     int iterable = is_iterable(run, value);
     if (iterable <= 0) {
         return iterable < 0 ? FAILED : complete_async_list(run, type, value, position, out);
@@ -290,6 +389,9 @@ complete_list(run_state *run, const plan_type *type, PyObject *value, frame_node
     PyObject *list = PyList_New(0);
     if (list != NULL && append_items(run, type->inner, list, value, position) < 0) {
         slots_forget(run, mark);
+        Py_CLEAR(list);
+    }
+    if (list != NULL && run->slots.size > mark && run_keep(run, value) < 0) {
         Py_CLEAR(list);
     }
     leave(run);
@@ -343,6 +445,12 @@ complete_value(run_state *run, const plan_type *type, PyObject *value, frame_nod
         *out = Py_NewRef(Py_None);
         return DONE;
     }
+    if (Py_TYPE(value) == run->state->RowGroup) {
+        return complete_group(run, type, value, position, out);
+    }
+    if ((PyObject *)Py_TYPE(value) == run->state->RowQuery) {
+        return leave_query(run, value, position, out);
+    }
     switch (type->kind) {
     case TYPE_LEAF:
         *out = leaf_serialize(run->state, type->leaf, type->type, type->function, type->memo,
@@ -377,27 +485,28 @@ complete_resolved(run_state *run, const plan_type *type, PyObject *value, frame_
 
 /* ---- fields -------------------------------------------------------------------------------- */
 
-/* A relationship: read from the instance, or left to be loaded with those of the whole level. Its
- * arguments are coerced here, so that an error in them is this field's. */
+/* A relationship: read from the instance, or left to be loaded with those of the whole level. */
 static outcome
 complete_relationship(run_state *run, plan_field *field, source_view *source, frame_node *position,
             PyObject **out)
 {
-    if (field->arguments_use != ARGUMENTS_NONE) {
-        PyObject *arguments = resolve_arguments(run, field);
-        if (arguments == NULL) {
-            return FAILED;
-        }
-        Py_DECREF(arguments);
+    if (resolve_check_arguments(run, field) < 0) {
+        return FAILED;
     }
     PyObject *value = NULL;
     outcome result = FAILED;
-    switch (batch_read(run->state, field->resolver->batch, source->object, &value)) {
+    batch_answer found =
+        batch_read(run->state, field->resolver->batch, source->object, &value);
+    if (found == BATCH_LOADED && field->arranges) {
+        Py_CLEAR(value);
+        found = BATCH_MISSING; /* what the attribute holds is neither sorted nor filtered */
+    }
+    switch (found) {
     case BATCH_LOADED:
         result = complete_loaded(run, field, source->object, value, position, out);
         break;
     case BATCH_FOREIGN:
-        value = resolve_field(run, field, source, position);
+        value = resolve_field(run, field, source, position); /* calls the resolver: no slot */
         result = value ? complete_resolved(run, field->type, value, position, out) : FAILED;
         break;
     case BATCH_MISSING:
@@ -428,6 +537,11 @@ walk_field(run_state *run, plan_field *field, source_view *source, frame_node *p
             result = complete_resolved(run, field->type, value, position, &out);
             Py_DECREF(value);
         }
+        else if (!PyErr_Occurred() && slot_leave(run, SLOT_ATTRIBUTE, position, field->type, NULL,
+                                                 source->object) == 0) {
+            out = Py_NewRef(Py_None);
+            result = DEFERRED;
+        }
     }
     if (result != FAILED) {
         return out;
@@ -444,7 +558,7 @@ walk_selection(run_state *run, plan_selection *selection, PyObject *source, fram
     }
     Py_ssize_t mark = run->slots.size;
     source_view view = {source, NULL};
-    PyObject *result = PyDict_Copy(selection->template_);
+    PyObject *result = run_count_object(run) < 0 ? NULL : PyDict_Copy(selection->template_);
     for (Py_ssize_t i = 0; i < selection->field_count && result != NULL; i++) {
         plan_field *field = selection->fields[i];
         frame_node position = {.parent = owner, .field = field, .type = field->type,

@@ -1,6 +1,7 @@
 /* The loops of a relationship load: over its parents before the statement, over its rows after.
  *
  *     parents --group_parents--> {(session, options): [parent]}, [parent that only the ORM knows]
+ *     [parent] --lacking--> [parent that has no value for a key yet]
  *     [parent] --collect_keys--> {key: [parent]}, [parent whose key is NULL], [odd parent]
  *     {key: [parent]} --assign_identities--> what the identity map holds is set, the rest stays
  *     [row] --match_rows--> {key: [child]}, number of rows that belong to no key
@@ -19,6 +20,8 @@
  * Owns: nothing; every container is made here and handed out.
  */
 #include "group.h"
+
+#include "rows.h"
 
 /* state.<name> as a truth value: 1, 0, or -1 with an exception. */
 static int
@@ -60,9 +63,8 @@ is_loaded(PyObject *instance, PyObject *key)
     return found;
 }
 
-/* Append `item` to the list at mapping[key], made when it is missing. */
-static int
-append_to(PyObject *mapping, PyObject *key, PyObject *item)
+int
+group_append(PyObject *mapping, PyObject *key, PyObject *item)
 {
     PyObject *members = PyDict_GetItemWithError(mapping, key);
     if (members != NULL) {
@@ -152,7 +154,7 @@ group_parents(PyObject *module, PyObject *args)
         if (failed == 0) {
             parent_kind kind = classify_parent(state, parent, key, &group);
             failed = kind == PARENT_ERROR ? -1 : 0;
-            if (kind == PARENT_GROUPED && append_to(groups, group, parent) < 0) {
+            if (kind == PARENT_GROUPED && group_append(groups, group, parent) < 0) {
                 /* An option of the application's own that cannot be hashed. */
                 failed = PyErr_ExceptionMatches(PyExc_TypeError) ? 0 : -1;
                 kind = PARENT_ORM;
@@ -240,7 +242,7 @@ file_parent(PyObject *parent, PyObject *names, Py_ssize_t limit, int is_guess, P
     }
     else if (key != NULL) {
         int known = limit < 0 || PyDict_GET_SIZE(by_key) < limit ? 1 : PyDict_Contains(by_key, key);
-        failed = known > 0 ? append_to(by_key, key, parent) : known;
+        failed = known > 0 ? group_append(by_key, key, parent) : known;
     }
     if (key == NULL || failed < 0) {
         if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) {
@@ -253,6 +255,32 @@ file_parent(PyObject *parent, PyObject *names, Py_ssize_t limit, int is_guess, P
     }
     Py_XDECREF(key);
     return failed;
+}
+
+PyDoc_STRVAR(lacking_doc,
+"lacking($module, instances, names, /)\n--\n\n"
+"The instances of a list that lack one of the attributes `names`, a tuple.");
+
+static PyObject *
+lacking(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *instances, *names;
+    if (!PyArg_ParseTuple(args, "O!O!:lacking", &PyList_Type, &instances, &PyTuple_Type, &names)) {
+        return NULL;
+    }
+    PyObject *result = PyList_New(0);
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(instances) && result != NULL; i++) {
+        PyObject *instance = Py_NewRef(PyList_GET_ITEM(instances, i));
+        int found = 1;
+        for (Py_ssize_t j = 0; j < PyTuple_GET_SIZE(names) && found > 0; j++) {
+            found = is_loaded(instance, PyTuple_GET_ITEM(names, j));
+        }
+        if (found < 0 || (found == 0 && PyList_Append(result, instance) < 0)) {
+            Py_CLEAR(result);
+        }
+        Py_DECREF(instance);
+    }
+    return result;
 }
 
 PyDoc_STRVAR(collect_keys_doc,
@@ -392,26 +420,6 @@ done:
     return stale;
 }
 
-/* The key of a row (child, key column, ...): a new reference. */
-static PyObject *
-row_key(PyObject *row, Py_ssize_t width)
-{
-    if (width == 1) {
-        return PySequence_GetItem(row, 1);
-    }
-    PyObject *key = PyTuple_New(width);
-    for (Py_ssize_t i = 0; key != NULL && i < width; i++) {
-        PyObject *value = PySequence_GetItem(row, i + 1);
-        if (value == NULL) {
-            Py_CLEAR(key);
-        }
-        else {
-            PyTuple_SET_ITEM(key, i, value);
-        }
-    }
-    return key;
-}
-
 /* Append `child` to the list at children[key], unless it is there: an association may hold a pair
  * twice, and a joined eager load multiplies rows. `seen` maps each key to the ids of its children. */
 static int
@@ -428,7 +436,7 @@ append_child(PyObject *children, PyObject *seen, PyObject *key, PyObject *child)
         int known = PySet_Contains(ids, id);
         result = known != 0           ? (known > 0 ? 0 : -1)
                  : PySet_Add(ids, id) ? -1
-                                      : append_to(children, key, child);
+                                      : group_append(children, key, child);
     }
     Py_XDECREF(ids);
     Py_XDECREF(id);
@@ -455,8 +463,9 @@ match_rows(PyObject *Py_UNUSED(module), PyObject *args)
         goto done;
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(rows); i++) {
+        Py_ssize_t nulls;
         PyObject *row = PyList_GET_ITEM(rows, i);
-        PyObject *key = row_key(row, width);
+        PyObject *key = row_key(row, NULL, 1, width, &nulls);
         int known = key ? PyDict_Contains(by_key, key) : -1;
         if (known > 0) {
             PyObject *child = PySequence_GetItem(row, 0);
@@ -721,6 +730,7 @@ loaded_children(PyObject *module, PyObject *args)
 
 static PyMethodDef group_methods[] = {
     {"group_parents", group_parents, METH_VARARGS, group_parents_doc},
+    {"lacking", lacking, METH_VARARGS, lacking_doc},
     {"collect_keys", collect_keys, METH_VARARGS, collect_keys_doc},
     {"assign_identities", assign_identities, METH_VARARGS, assign_identities_doc},
     {"match_rows", match_rows, METH_VARARGS, match_rows_doc},

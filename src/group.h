@@ -1,4 +1,4 @@
-/* What the rooms that read instances share: see group.c. */
+/* What the rooms that read instances or group rows share: see group.c. */
 #ifndef GSC_GROUP_H
 #define GSC_GROUP_H
 
@@ -10,5 +10,8 @@ group_instance_dict(PyObject *instance)
 {
     return PyObject_GenericGetDict(instance, NULL);
 }
+
+/* Append `item` to the list at mapping[key], made when it is missing. */
+int group_append(PyObject *mapping, PyObject *key, PyObject *item);
 
 #endif

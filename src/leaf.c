@@ -51,9 +51,10 @@ set_null_leaf_error(const module_state *state, PyObject *type, PyObject *value, 
 }
 
 static PyObject *
-serialize_in_python(const module_state *state, PyObject *type, PyObject *serialize,
+serialize_in_python(module_state *state, PyObject *type, PyObject *serialize,
                     PyObject *value)
 {
+    collector_resume(state);
     PyObject *result = PyObject_CallOneArg(serialize, value);
     if (result == Py_None || result == state->Undefined) {
         set_null_leaf_error(state, type, value, result);
@@ -66,7 +67,7 @@ serialize_in_python(const module_state *state, PyObject *type, PyObject *seriali
  * strings or ints, whose equality is their identity, or members of a Python enum. The members have
  * a table of their own: graphene gives them an __eq__ that is true for foreign values. */
 static PyObject *
-serialize_enum(const module_state *state, PyObject *type, PyObject *serialize, PyObject *memo,
+serialize_enum(module_state *state, PyObject *type, PyObject *serialize, PyObject *memo,
                PyObject *value)
 {
     PyObject *table = NULL; /* borrowed: memo */
@@ -156,7 +157,7 @@ serialize_text(const module_state *state, leaf_kind kind, PyObject *value)
 }
 
 PyObject *
-leaf_serialize(const module_state *state, leaf_kind kind, PyObject *type, PyObject *serialize,
+leaf_serialize(module_state *state, leaf_kind kind, PyObject *type, PyObject *serialize,
                PyObject *memo, PyObject *value)
 {
     PyObject *result = NULL;
@@ -218,4 +219,12 @@ leaf_global_id(PyObject *type_name, PyObject *id)
     }
     Py_XDECREF(plain);
     return result;
+}
+
+PyObject *
+leaf_cursor(Py_ssize_t offset)
+{
+    char plain[64];
+    int size = PyOS_snprintf(plain, sizeof(plain), "arrayconnection:%zd", offset);
+    return encode_base64((const unsigned char *)plain, size);
 }

@@ -31,6 +31,23 @@ import_attribute(PyObject **slot, const char *module_name, const char *attribute
     return *slot == NULL ? -1 : 0;
 }
 
+PyObject *
+module_import_late(PyObject **slot, const char *module, const char *name)
+{
+    if (*slot == NULL) {
+        PyObject *imported = PyImport_ImportModule(module);
+        PyObject *found = imported ? PyObject_GetAttrString(imported, name) : NULL;
+        Py_XDECREF(imported);
+        if (*slot == NULL) {
+            *slot = found;
+        }
+        else {
+            Py_XDECREF(found); /* another thread was first */
+        }
+    }
+    return *slot;
+}
+
 static int
 core_exec(PyObject *module)
 {
@@ -85,7 +102,9 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     STATE_TYPES(X)
 #undef X
     Py_VISIT(state->empty_tuple);
-    Py_VISIT(state->planned_resolver);
+#define X(name, source) Py_VISIT(state->name);
+    STATE_LATE(X)
+#undef X
     return 0;
 }
 
@@ -106,7 +125,9 @@ core_clear(PyObject *module)
     STATE_TYPES(X)
 #undef X
     Py_CLEAR(state->empty_tuple);
-    Py_CLEAR(state->planned_resolver);
+#define X(name, source) Py_CLEAR(state->name);
+    STATE_LATE(X)
+#undef X
     return 0;
 }
 

@@ -23,6 +23,7 @@
     X(__dict__)                                                                                   \
     X(__doc__)                                                                                    \
     X(__func__)                                                                                   \
+    X(__mapper__)                                                                                 \
     X(__name__)                                                                                   \
     X(__schema)                                                                                   \
     X(__self__)                                                                                   \
@@ -41,6 +42,8 @@
     X(attrs)                                                                                      \
     X(batch)                                                                                      \
     X(batching)                                                                                   \
+    X(by_identity)                                                                                \
+    X(by_rows)                                                                                    \
     X(callables)                                                                                  \
     X(cell_contents)                                                                              \
     X(class_)                                                                                     \
@@ -72,6 +75,7 @@
     X(expired)                                                                                    \
     X(field_resolver)                                                                             \
     X(fields)                                                                                     \
+    X(filter)                                                                                     \
     X(fragments)                                                                                  \
     X(from_relationship)                                                                          \
     X(func)                                                                                       \
@@ -82,6 +86,7 @@
     X(get_converter_for_composite)                                                                \
     X(get_custom_resolver)                                                                        \
     X(get_field_resolver)                                                                         \
+    X(get_possible_types)                                                                         \
     X(get_type)                                                                                   \
     X(get_type_for_model)                                                                         \
     X(graphene)                                                                                   \
@@ -96,7 +101,11 @@
     X(isoformat)                                                                                  \
     X(key)                                                                                        \
     X(keywords)                                                                                   \
+    X(kinds)                                                                                      \
     X(lazy)                                                                                       \
+    X(level)                                                                                      \
+    X(load)                                                                                       \
+    X(load_async)                                                                                 \
     X(load_many)                                                                                  \
     X(load_many_async)                                                                            \
     X(load_options)                                                                               \
@@ -113,6 +122,7 @@
     X(nullable)                                                                                   \
     X(obj_type)                                                                                   \
     X(object)                                                                                     \
+    X(object_type)                                                                                \
     X(of_type)                                                                                    \
     X(open)                                                                                       \
     X(operation)                                                                                  \
@@ -134,6 +144,9 @@
     X(selections)                                                                                 \
     X(serialize)                                                                                  \
     X(session)                                                                                    \
+    X(shares_objects)                                                                             \
+    X(sort)                                                                                       \
+    X(sources)                                                                                    \
     X(target_collection)                                                                          \
     X(type)                                                                                       \
     X(type_)                                                                                      \
@@ -145,7 +158,8 @@
     X(value)                                                                                      \
     X(value_attr)                                                                                 \
     X(variable_values)                                                                            \
-    X(wake)
+    X(wake)                                                                                       \
+    X(width)
 
 /* Keyword names of calls that are made often: X(slot, count, names...), tuples of STATE_NAMES. */
 #define STATE_KEYWORDS(X)                                                                         \
@@ -166,6 +180,7 @@
     X(class_mapper, "sqlalchemy.orm", "class_mapper")                                             \
     X(instance_state, "sqlalchemy.orm.attributes", "instance_state")                              \
     X(set_committed_value, "sqlalchemy.orm.attributes", "set_committed_value")                    \
+    X(TooManyObjects, "graphene_sqlalchemy_c.limits", "TooManyObjects")                           \
     X(plan_dispatch, "graphene_sqlalchemy_c._classify", "plan_dispatch")                          \
     X(stored_attribute, "graphene_sqlalchemy_c._classify", "stored_attribute")                    \
     X(converter_globals, "graphene_sqlalchemy_c._upstream", "converter_globals")                  \
@@ -241,6 +256,9 @@
     FROM_GRAPHQL(X, serialize_uuid)                                                               \
     FROM_GRAPHQL(X, should_include_node)                                                          \
     X(InstrumentedAttribute, "sqlalchemy.orm", "InstrumentedAttribute")                           \
+    X(FromStatement, "sqlalchemy.orm", "FromStatement")                                           \
+    X(Query, "sqlalchemy.orm", "Query")                                                           \
+    X(Select, "sqlalchemy", "Select")                                                             \
     X(upstream_attribute_code, "graphene_sqlalchemy_c._upstream", "attr_resolver_code")           \
     X(upstream_is_type_of, "graphene_sqlalchemy_c._upstream", "plain_is_type_of")                 \
     X(upstream_resolve_id, "graphene_sqlalchemy_c._upstream", "plain_resolve_id")                 \
@@ -250,6 +268,28 @@
     X(time_type, "datetime", "time")                                                              \
     X(decimal_type, "decimal", "Decimal")                                                         \
     X(uuid_type, "uuid", "UUID")
+
+/* Objects of modules that import this one, looked up by late_<name>() when they are wanted:
+ * X(slot, module). */
+#define STATE_LATE(X)                                                                             \
+    X(RowQuery, "graphene_sqlalchemy_c.queries")                                                  \
+    X(is_connection, "graphene_sqlalchemy_c.levels")                                              \
+    X(load_attributes, "graphene_sqlalchemy_c.attributes")                                        \
+    X(load_attributes_async, "graphene_sqlalchemy_c.attributes")                                  \
+    X(needs_await, "graphene_sqlalchemy_c.attributes")                                            \
+    X(load_relation, "graphene_sqlalchemy_c.relations")                                           \
+    X(load_relation_async, "graphene_sqlalchemy_c.relations")                                     \
+    X(arranged_connection, "graphene_sqlalchemy_c.relations")                                     \
+    X(kinds_of, "graphene_sqlalchemy_c.inheritance")                                              \
+    X(may_arrange, "graphene_sqlalchemy_c.pagination")                                            \
+    X(page_limits, "graphene_sqlalchemy_c.pagination")                                            \
+    X(plan_kinds, "graphene_sqlalchemy_c.inheritance")                                            \
+    X(plan_level, "graphene_sqlalchemy_c.levels")                                                 \
+    X(planned_resolver, "graphene_sqlalchemy_c.acceleration")                                     \
+    X(refuse_identity, "graphene_sqlalchemy_c.inheritance")                                       \
+    X(runtime_type, "graphene_sqlalchemy_c.inheritance")                                          \
+    X(start_names, "graphene_sqlalchemy_c.attributes")                                            \
+    X(statement_query, "graphene_sqlalchemy_c.queries")
 
 /* Heap types of this extension, in the order in which they are made. */
 #define STATE_TYPES(X)                                                                            \
@@ -262,6 +302,7 @@
     X(ConnectionResolver)                                                                         \
     X(TypeCheck)                                                                                  \
     X(IsTypeOf)                                                                                   \
+    X(RowGroup)                                                                                   \
     X(Plan)                                                                                       \
     X(Run)
 
@@ -275,6 +316,7 @@
     X(batch)                                                                                      \
     X(connection)                                                                                 \
     X(typecheck)                                                                                  \
+    X(rows)                                                                                       \
     X(plan)                                                                                       \
     X(run)
 
@@ -292,7 +334,10 @@ typedef struct {
     STATE_TYPES(X)
 #undef X
     PyObject *empty_tuple;        /* owned */
-    PyObject *planned_resolver;   /* owned: acceleration.planned_resolver; NULL until it is asked */
+#define X(name, module) PyObject *name; /* owned; NULL until late_<name>() */
+    STATE_LATE(X)
+#undef X
+    int collector_paused;         /* by us: collector_pause() */
     unsigned long long run_count; /* runs begun, so that each has a number of its own */
 } module_state;
 
@@ -305,11 +350,42 @@ extern struct PyModuleDef core_module;
 /* Make a heap type of `spec`, keep it in the state's `*slot` and add it to the module. */
 int module_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec);
 
+/* *slot, imported when it is NULL: borrowed, NULL with an exception. */
+PyObject *module_import_late(PyObject **slot, const char *module, const char *name);
+
+#define X(name, module)                                                                           \
+    static inline PyObject *late_##name(module_state *state)                                      \
+    {                                                                                             \
+        return module_import_late(&state->name, module, #name);                                   \
+    }
+STATE_LATE(X)
+#undef X
+
 /* The state of the module that made `type`, a heap type that no class can derive from. */
 static inline module_state *
 state_of_type(PyTypeObject *type)
 {
     return (module_state *)PyType_GetModuleState(type);
+}
+
+/* While a large response is built without running any Python code, the cyclic collector would look
+ * at it again and again and find nothing. The switch is the whole process's, so it is turned back
+ * before anything else can run. */
+static inline void
+collector_pause(module_state *state)
+{
+    if (!state->collector_paused) {
+        state->collector_paused = PyGC_Disable();
+    }
+}
+
+static inline void
+collector_resume(module_state *state)
+{
+    if (state->collector_paused) {
+        state->collector_paused = 0;
+        PyGC_Enable();
+    }
 }
 
 /* METH_KEYWORDS and METH_FASTCALL functions have other signatures than PyCFunction. */

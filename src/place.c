@@ -72,17 +72,35 @@ PyObject *
 frame_path(run_state *run, frame_node *self)
 {
     if (self->path == NULL) {
-        if (self->place != NULL) {
-            self->path = Py_XNewRef(place_path(run, self->place));
-        }
-        else {
-            PyObject *previous = self->parent ? frame_path(run, self->parent) : NULL;
-            if (self->parent == NULL || previous != NULL) {
-                self->path = new_path(run, previous, self->field, self->index);
-            }
+        PyObject *previous = self->parent  ? frame_path(run, self->parent)
+                             : self->above ? place_path(run, self->above)
+                                           : NULL;
+        if (previous != NULL || (self->parent == NULL && self->above == NULL)) {
+            self->path = new_path(run, previous, self->field, self->index);
         }
     }
     return self->path;
+}
+
+/* Where the place of an item is kept, so that all slots of its object share it; *kept is NULL where
+ * it need not be. An exception may be set before. */
+static int
+item_place(const frame_node *self, place_node ***kept)
+{
+    *kept = NULL;
+    if (self->parent != NULL || self->above == NULL || self->index < 0) {
+        return 0;
+    }
+    if (self->above->items == NULL) {
+        size_t count = (size_t)PyList_GET_SIZE(self->container);
+        self->above->items = PyMem_Calloc(count, sizeof(place_node *));
+        if (self->above->items == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    *kept = &self->above->items[self->index];
+    return 0;
 }
 
 place_node *
@@ -91,9 +109,15 @@ frame_place(frame_node *self)
     if (self->place != NULL) {
         return self->place;
     }
-    place_node *parent = self->parent ? frame_place(self->parent) : NULL;
-    if (self->parent != NULL && parent == NULL) {
+    place_node *parent = self->parent ? frame_place(self->parent) : self->above;
+    place_node **kept;
+    if ((self->parent != NULL && parent == NULL) || item_place(self, &kept) < 0) {
         return NULL;
+    }
+    if (kept != NULL && *kept != NULL) {
+        (*kept)->references++;
+        self->place = *kept;
+        return self->place;
     }
     place_node *made = PyMem_Malloc(sizeof(place_node));
     if (made == NULL) {
@@ -103,16 +127,18 @@ frame_place(frame_node *self)
     if (parent != NULL) {
         parent->references++;
     }
-    made->parent = parent;
-    made->field = self->field;
-    made->type = self->type;
-    made->container = Py_NewRef(self->container);
-    made->path = Py_XNewRef(self->path);
-    made->index = self->index;
-    made->references = 1;
-    made->depth = parent ? parent->depth + 1 : 1;
-    made->tick = 0;
-    made->failed_tick = -1;
+    *made = (place_node){.parent = parent,
+                         .field = self->field,
+                         .type = self->type,
+                         .container = Py_NewRef(self->container),
+                         .path = Py_XNewRef(self->path),
+                         .index = self->index,
+                         .references = 1,
+                         .depth = parent ? parent->depth + 1 : 1,
+                         .failed_tick = -1};
+    if (kept != NULL) {
+        *kept = made;
+    }
     self->place = made;
     return made;
 }
@@ -122,8 +148,13 @@ place_release(place_node *self)
 {
     while (self != NULL && --self->references == 0) {
         place_node *parent = self->parent;
+        if (parent != NULL && parent->items != NULL && self->index >= 0 &&
+            parent->items[self->index] == self) {
+            parent->items[self->index] = NULL;
+        }
         Py_XDECREF(self->container);
         Py_XDECREF(self->path);
+        PyMem_Free(self->items);
         PyMem_Free(self);
         self = parent;
     }
@@ -138,12 +169,12 @@ frame_finish(frame_node *self)
 }
 
 int
-place_set(const place_node *self, PyObject *value)
+position_set(PyObject *container, const plan_field *field, Py_ssize_t index, PyObject *value)
 {
-    if (self->index < 0) {
-        return PyDict_SetItem(self->container, self->field->response_name, value);
+    if (index < 0) {
+        return PyDict_SetItem(container, field->response_name, value);
     }
-    return PyList_SetItem(self->container, self->index, Py_NewRef(value));
+    return PyList_SetItem(container, index, Py_NewRef(value));
 }
 
 /* ---- info --------------------------------------------------------------------------------- */
@@ -182,7 +213,7 @@ frame_info(run_state *run, frame_node *self)
         path = frame_path(run, self);
     }
     else {
-        place_node *field = self->place; /* a slot of an item: its field is above */
+        place_node *field = self->above; /* a slot of an item: its field is above */
         while (field->index >= 0) {
             field = field->parent;
         }
@@ -207,17 +238,12 @@ static PyObject *
 document_position(const frame_node *self)
 {
     Py_ssize_t depth = 0;
-    const frame_node *frame = self;
     const place_node *above = NULL;
-    for (; frame != NULL && above == NULL; frame = frame->parent) {
-        if (frame->place != NULL) {
-            above = frame->place;
-            depth += above->depth;
-        }
-        else {
-            depth++;
-        }
+    for (const frame_node *frame = self; frame != NULL; frame = frame->parent) {
+        above = frame->above;
+        depth++;
     }
+    depth += above ? above->depth : 0;
     PyObject *key = PyTuple_New(depth + 1);
     PyObject *last = key ? PyLong_FromSsize_t(PY_SSIZE_T_MAX) : NULL;
     if (last == NULL) {
@@ -225,11 +251,7 @@ document_position(const frame_node *self)
         return NULL;
     }
     PyTuple_SET_ITEM(key, depth, last);
-    for (frame = self; depth > 0;) {
-        if (frame != NULL && frame->place != NULL) {
-            frame = NULL;
-            continue;
-        }
+    for (const frame_node *frame = self; depth > 0;) {
         Py_ssize_t order = frame ? order_of(frame->field, frame->index)
                                  : order_of(above->field, above->index);
         PyObject *number = PyLong_FromSsize_t(order);
@@ -248,8 +270,7 @@ document_position(const frame_node *self)
     return key;
 }
 
-/* Take the exception that is set, with its traceback. NULL when it could not be had. */
-static PyObject *
+PyObject *
 take_exception(void)
 {
 #if PY_VERSION_HEX >= 0x030C0000
@@ -332,6 +353,7 @@ position_failed(run_state *run, frame_node *self)
         return -1;
     }
     int result = -1;
+    collector_resume(run->state); /* errors are located in Python */
     PyObject *error = take_exception();
     if (run->origin == NULL) {
         run->origin = document_position(self);
@@ -365,9 +387,10 @@ climbing_time(const run_state *run, Py_ssize_t depth)
 /* (tick, position) of a walk that would not have gone on below `failed`, with the position of the
  * error that cut it short: what comes later in the document, in this walk, was never executed. */
 static int
-record_abort(run_state *run, place_node *failed)
+record_abort(run_state *run, const place_node *failed)
 {
-    frame_node position = {.place = failed};
+    frame_node position = {.above = failed->parent, .field = failed->field,
+                           .index = failed->index};
     int result = -1;
     PyObject *above = NULL, *where = NULL;
     PyObject *key = document_position(&position);
@@ -410,7 +433,7 @@ is_aborted(const run_state *run, PyObject *event)
 }
 
 int
-place_climb(run_state *run, place_node *self)
+place_climb(run_state *run, place_node *nearest)
 {
     if (run->origin == NULL || !PyErr_ExceptionMatches(PyExc_Exception)) {
         return -1; /* not an error of a field */
@@ -419,7 +442,7 @@ place_climb(run_state *run, place_node *self)
     long tick = run->tick;
     place_node *failed = NULL;
     PyObject *error = take_exception();
-    for (place_node *parent = self->parent; parent != NULL; parent = parent->parent) {
+    for (place_node *parent = nearest; parent != NULL; parent = parent->parent) {
         long time = climbing_time(run, parent->depth);
         if (time == 0) {
             parent->failed_tick = run->tick;
@@ -435,7 +458,8 @@ place_climb(run_state *run, place_node *self)
         tick += time;
         if (parent->type->kind != TYPE_NON_NULL) {
             PyObject *path = place_path(run, parent);
-            if (path != NULL && place_set(parent, Py_None) == 0) {
+            if (path != NULL &&
+                position_set(parent->container, parent->field, parent->index, Py_None) == 0) {
                 result = record_event(run, tick, error, path);
             }
             goto done;

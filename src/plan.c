@@ -137,9 +137,12 @@ free_field(plan_field *self)
     Py_XDECREF(self->definition);
     Py_XDECREF(self->declared_resolve);
     Py_XDECREF(self->return_type);
+    Py_XDECREF(self->limits);
     Py_XDECREF(self->arguments);
+    Py_XDECREF(self->columns);
     plan_free_resolver(self->resolver);
     free_type(self->type);
+    plan_free_kinds(self->kinds);
     PyMem_Free(self->branches);
     PyMem_Free(self);
 }
@@ -182,9 +185,43 @@ classify_arguments(plan_root *plan, plan_field *self, PyObject *definitions)
     return number < 0 ? -1 : 0;
 }
 
+/* What the arguments of a connection are checked against; NULL for anything else. */
+static int
+find_limits(plan_root *plan, plan_field *self)
+{
+    PyObject *page_limits = late_page_limits(plan->state);
+    PyObject *limits = NULL;
+    if (page_limits != NULL) {
+        limits = PyObject_CallFunctionObjArgs(page_limits, plan->options, self->return_type, NULL);
+    }
+    if (limits == NULL) {
+        return -1;
+    }
+    if (limits == Py_None) {
+        Py_CLEAR(limits);
+    }
+    self->limits = limits;
+    return 0;
+}
+
+/* Note whether a connection is sorted or filtered: its attribute does not answer then. */
+static int
+find_arrangement(plan_root *plan, plan_field *self)
+{
+    PyObject *may_arrange = late_may_arrange(plan->state);
+    PyObject *answer = NULL;
+    if (may_arrange != NULL) {
+        answer = PyObject_CallFunctionObjArgs(may_arrange, self->definition,
+                                              PyList_GET_ITEM(self->nodes, 0), NULL);
+    }
+    self->arranges = answer ? PyObject_IsTrue(answer) : -1;
+    Py_XDECREF(answer);
+    return self->arranges < 0 ? -1 : 0;
+}
+
 /* The resolver to plan with: a BatchResolver where a field shows a relationship by one of
  * graphene-sqlalchemy's own resolvers, as in a schema that was built before install(). Only a field
- * with a selection set can be one. acceleration.py imports this module, so it is looked up late. */
+ * with a selection set can be one. */
 static PyObject *
 relationship_resolver(plan_root *plan, plan_field *self, PyObject *callable)
 {
@@ -197,16 +234,10 @@ relationship_resolver(plan_root *plan, plan_field *self, PyObject *callable)
     if (selections == NULL || is_settled) {
         return selections == NULL ? NULL : Py_NewRef(callable);
     }
-    if (state->planned_resolver == NULL) {
-        PyObject *module = PyImport_ImportModule("graphene_sqlalchemy_c.acceleration");
-        if (module != NULL) {
-            state->planned_resolver = PyObject_GetAttr(module, state->str_planned_resolver);
-            Py_DECREF(module);
-        }
-    }
-    return state->planned_resolver == NULL
+    PyObject *planned_resolver = late_planned_resolver(state);
+    return planned_resolver == NULL
                ? NULL
-               : PyObject_CallFunctionObjArgs(state->planned_resolver, self->parent->type,
+               : PyObject_CallFunctionObjArgs(planned_resolver, self->parent->type,
                                               self->field_name, callable, NULL);
 }
 
@@ -218,7 +249,8 @@ classify_field(plan_root *plan, plan_field *self)
     int result = -1;
     PyObject *callable = NULL;
     PyObject *definitions = PyObject_GetAttr(self->definition, state->str_args);
-    if (definitions == NULL || classify_arguments(plan, self, definitions) < 0) {
+    if (definitions == NULL || classify_arguments(plan, self, definitions) < 0 ||
+        (self->arguments_use != ARGUMENTS_NONE && find_limits(plan, self) < 0)) {
         goto done;
     }
     int has_own = PyObject_IsTrue(self->declared_resolve);
@@ -232,7 +264,8 @@ classify_field(plan_root *plan, plan_field *self)
     }
     self->resolver = plan_classify_resolver(plan, callable, self->parent, self->field_name,
                                             definitions);
-    if (self->resolver == NULL) {
+    if (self->resolver == NULL ||
+        (self->resolver->kind == RESOLVE_CONNECTION && find_arrangement(plan, self) < 0)) {
         goto done;
     }
     if (self->definition == state->TypeNameMetaFieldDef) {
@@ -303,6 +336,8 @@ free_selection(plan_selection *self)
         free_field(self->fields[i]);
     }
     Py_XDECREF(self->template_);
+    Py_XDECREF(self->level);
+    Py_XDECREF(self->names);
     PyMem_Free(self->fields);
     PyMem_Free(self);
 }
@@ -329,6 +364,7 @@ fill_selection(plan_root *plan, plan_selection *self, PyObject *collected)
             continue;
         }
         PyUnicode_InternInPlace(&field->response_name);
+        field->selection = self;
         field->order = self->field_count;
         self->fields[self->field_count++] = field;
         if (PyDict_SetItem(self->template_, field->response_name, Py_None) < 0) {
@@ -366,15 +402,26 @@ compile_selection(plan_root *plan, plan_object *object, PyObject *nodes,
 }
 
 plan_selection *
+plan_own_selection(plan_root *plan, plan_field *field, plan_object *object,
+                   PyObject *variable_values)
+{
+    return compile_selection(plan, object, field->nodes, variable_values);
+}
+
+plan_selection *
 plan_selection_of(plan_root *plan, plan_field *field, plan_object *object,
                   PyObject *variable_values)
 {
+    field = field->leader ? field->leader : field;
     for (Py_ssize_t i = 0; i < field->branch_count; i++) {
         if (field->branches[i].object == object) {
             return field->branches[i].selection;
         }
     }
-    plan_selection *selection = compile_selection(plan, object, field->nodes, variable_values);
+    plan_selection *selection =
+        plan_named_type(field->type)->kind == TYPE_ABSTRACT
+            ? plan_kind_selection(plan, field, object, NULL, variable_values)
+            : plan_own_selection(plan, field, object, variable_values);
     if (selection == NULL) {
         return NULL;
     }
@@ -483,8 +530,11 @@ visit_field(const plan_field *field, visitproc visit, void *arg)
     Py_VISIT(field->definition);
     Py_VISIT(field->declared_resolve);
     Py_VISIT(field->return_type);
+    Py_VISIT(field->limits);
     Py_VISIT(field->arguments);
+    Py_VISIT(field->columns);
     int result = plan_visit_resolver(field->resolver, visit, arg);
+    result = result ? result : plan_visit_kinds(field->kinds, visit, arg);
     return result ? result : visit_type(field->type, visit, arg);
 }
 
@@ -496,6 +546,7 @@ plan_traverse(plan_root *self, visitproc visit, void *arg)
     Py_VISIT(self->fragments);
     Py_VISIT(self->field_resolver);
     Py_VISIT(self->condition_names);
+    Py_VISIT(self->options);
     Py_VISIT(self->root_type);
     Py_VISIT(self->root_selections);
     for (plan_object *object = self->objects; object != NULL; object = object->next) {
@@ -507,6 +558,8 @@ plan_traverse(plan_root *self, visitproc visit, void *arg)
     }
     for (plan_selection *selection = self->selections; selection; selection = selection->next) {
         Py_VISIT(selection->template_);
+        Py_VISIT(selection->level);
+        Py_VISIT(selection->names);
         for (Py_ssize_t i = 0; i < selection->field_count; i++) {
             int result = visit_field(selection->fields[i], visit, arg);
             if (result) {
@@ -530,6 +583,7 @@ plan_clear(plan_root *self)
     Py_CLEAR(self->fragments);
     Py_CLEAR(self->field_resolver);
     Py_CLEAR(self->condition_names);
+    Py_CLEAR(self->options);
     Py_CLEAR(self->root_type);
     Py_CLEAR(self->root_selections);
     while (selections != NULL) {
@@ -561,15 +615,16 @@ plan_dealloc(plan_root *self)
 }
 
 /* Plan(schema, fragments, operation_selection_set, root_type, field_resolver, variable_values,
- *      condition_names) */
+ *      condition_names, options) */
 static PyObject *
 plan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     PyObject *schema, *fragments, *selections, *root_type, *field_resolver, *variables, *names;
+    PyObject *options;
     if ((kwargs != NULL && PyDict_GET_SIZE(kwargs)) ||
-        !PyArg_ParseTuple(args, "OO!OOOO!O!:Plan", &schema, &PyDict_Type, &fragments, &selections,
+        !PyArg_ParseTuple(args, "OO!OOOO!O!O:Plan", &schema, &PyDict_Type, &fragments, &selections,
                           &root_type, &field_resolver, &PyDict_Type, &variables,
-                          &PyFrozenSet_Type, &names)) {
+                          &PyFrozenSet_Type, &names, &options)) {
         if (!PyErr_Occurred()) {
             PyErr_SetString(PyExc_TypeError, "Plan() takes no keyword arguments");
         }
@@ -586,6 +641,7 @@ plan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->root_type = Py_NewRef(root_type);
     self->field_resolver = Py_NewRef(field_resolver);
     self->condition_names = Py_NewRef(names);
+    self->options = Py_NewRef(options);
     self->reusable = 1;
     plan_object *root = plan_object_of(self, root_type);
     self->root = root ? compile_selection(self, root, NULL, variables) : NULL;
@@ -604,6 +660,9 @@ plan_is_usable(plan_root *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyMethodDef plan_methods[] = {
+    {"describe", METHOD_CAST(plan_describe), METH_O,
+     PyDoc_STR("describe($self, variable_values, /)\n--\n\n"
+               "The fields of the operation, as explain_levels.FieldPlan takes them.")},
     {"is_usable", METHOD_CAST(plan_is_usable), METH_NOARGS,
      PyDoc_STR("is_usable($self, /)\n--\n\nWhether the plan may be used for another run.")},
     {NULL, NULL, 0, NULL},

@@ -64,7 +64,13 @@ typedef enum {
 } resolver_kind;
 
 /* How a name of the objects of one class is read; see learn_class() in resolve.c. */
-typedef enum { READ_GETATTR, READ_INSTANCE_DICT, READ_MAPPING } read_kind;
+typedef enum {
+    READ_GETATTR,
+    READ_DESCRIPTOR,    /* of a mapped class, by code that may load (asynchronous runs only) */
+    READ_INSTANCE_DICT, /* the instance dict first */
+    READ_COLUMN,        /* the same, and what is not there is to be loaded */
+    READ_MAPPING,
+} read_kind;
 
 typedef struct plan_resolver {
     resolver_kind kind;
@@ -87,7 +93,27 @@ typedef enum {
     ARGUMENTS_PER_CALL,
 } arguments_kind;
 
+/* Where the value of a field comes from when its object is a row; the numbers are those of the
+ * constants in levels.py. */
+typedef enum {
+    ROW_NOTHING,
+    ROW_TYPENAME,
+    ROW_VALUE,        /* a column, or several as the text of a tuple */
+    ROW_GLOBAL_ID,    /* the same, as a global id */
+    ROW_RELATION,     /* a relationship, or a connection over one */
+    ROW_EDGES,        /* of a connection: a list of edges; what follows is below it */
+    ROW_NODE,
+    ROW_CURSOR,
+    ROW_PAGE_INFO,
+    ROW_HAS_NEXT,
+    ROW_HAS_PREVIOUS,
+    ROW_START_CURSOR,
+    ROW_END_CURSOR,
+    ROW_TOTAL,
+} row_kind;
+
 typedef struct plan_selection plan_selection;
+typedef struct plan_kinds plan_kinds;
 
 typedef struct {
     plan_object *object;       /* borrowed from the plan */
@@ -95,6 +121,7 @@ typedef struct {
 } plan_branch;
 
 typedef struct plan_field {
+    plan_selection *selection;  /* borrowed from the plan: the one that it is in */
     Py_ssize_t order;           /* place among the fields of its selection */
     plan_object *parent;        /* borrowed from the plan */
     PyObject *response_name;    /* owned: str */
@@ -106,10 +133,18 @@ typedef struct plan_field {
     plan_resolver *resolver;    /* owned */
     plan_type *type;            /* owned */
     arguments_kind arguments_use;
+    PyObject *limits;           /* owned: pagination.Limits of a connection; else NULL */
+    int arranges;               /* a connection whose arguments may sort or filter */
     PyObject *arguments;        /* owned: ARGUMENTS_CONSTANT: dict, once coerced */
     Py_ssize_t arguments_index; /* ARGUMENTS_PER_OPERATION: index in Run.arguments */
+    struct plan_field *leader;  /* borrowed from the plan: the same relationship of another type that
+                                 * stands at the same place, with which it is loaded; NULL without */
     plan_branch *branches;      /* owned */
     Py_ssize_t branch_count;
+    plan_kinds *kinds;          /* owned list: of an interface or a union */
+    row_kind row;      /* when the selection is by rows */
+    Py_ssize_t column; /* ROW_VALUE, ROW_GLOBAL_ID: of the row; -1 where there are several */
+    PyObject *columns; /* owned: tuple of columns; NULL where there is one */
 } plan_field;
 
 struct plan_selection {
@@ -118,6 +153,13 @@ struct plan_selection {
     PyObject *template_;  /* owned: dict, response names -> None */
     plan_field **fields;  /* owned */
     Py_ssize_t field_count;
+    PyObject *names;      /* owned: tuple of the attributes that its fields read; NULL until
+                           * plan_attribute_names() */
+    PyObject *level;      /* owned: levels.Level; NULL until plan_level_of() */
+    Py_ssize_t row_width; /* columns of a row that the fields read */
+    int by_rows;          /* the level is loaded as rows */
+    int is_flat;          /* by rows, and of leaves alone */
+    int is_pure;          /* by rows, and no Python code runs for the usual values */
 };
 
 typedef struct {
@@ -133,6 +175,7 @@ typedef struct {
     plan_selection *selections; /* owned list */
     plan_selection *root;      /* borrowed from selections */
     Py_ssize_t argument_slots; /* ARGUMENTS_PER_OPERATION given out */
+    PyObject *options;         /* owned: levels.PlanOptions */
     int reusable;              /* no condition used a variable outside condition_names */
 } plan_root;
 
@@ -149,6 +192,56 @@ plan_selection *plan_selection_of(plan_root *plan, plan_field *field, plan_objec
  * `nodes` is a list of FieldNode, or NULL for the operation's own selection set. */
 PyObject *collect_selection(plan_root *plan, plan_object *object, PyObject *nodes,
                             PyObject *variable_values);
+
+/* How the objects of a selection are loaded: levels.Level, borrowed (level.c). `is_part` says that
+ * the selection is below a connection and above its nodes. NULL with an exception. */
+PyObject *plan_level_of(plan_root *plan, plan_selection *self, PyObject *variable_values,
+                        int is_part);
+/* levels.FieldFacts of each field of a selection, a list; new. */
+PyObject *plan_describe_fields(plan_root *plan, plan_selection *self, PyObject *variable_values,
+                               int is_connection, int is_part);
+/* Put the sources of a level, one for each field, and the number of columns on a selection. */
+int plan_set_sources(plan_selection *self, PyObject *sources, Py_ssize_t width);
+/* The attributes that the fields of a selection read, and those that its relationships start from, a
+ * tuple: borrowed, or NULL. */
+PyObject *plan_attribute_names(module_state *state, plan_selection *self);
+/* A selection below `field` that no other place has. NULL with an exception. */
+plan_selection *plan_own_selection(plan_root *plan, plan_field *field, plan_object *object,
+                                   PyObject *variable_values);
+
+/* The objects of an interface or a union, as rows (polymorph.c). */
+struct plan_kinds {
+    struct plan_kinds *next;
+    PyObject *base;        /* owned: the object type that is asked for, or None */
+    PyObject *level;       /* owned: levels.Level */
+    PyObject *by_identity; /* owned: dict, discriminator -> index of a branch or None; NULL where the
+                            * level is not by rows */
+    plan_selection **branches; /* owned; the selections are borrowed from the plan */
+    Py_ssize_t branch_count;
+    int is_pure; /* nothing runs Python code for the usual values */
+};
+
+/* How the objects of a field are loaded whose type is an interface or a union. `base` is the object
+ * type that they are asked for by, or None. NULL with an exception, and without one where a level
+ * of that one type serves. */
+plan_kinds *plan_kinds_of(plan_root *plan, plan_field *field, PyObject *base,
+                          PyObject *variable_values);
+/* The same by their level; NULL without an exception where it is not of several types. */
+const plan_kinds *plan_kinds_with(const plan_field *field, PyObject *level);
+int plan_visit_kinds(const plan_kinds *self, visitproc visit, void *arg);
+void plan_free_kinds(plan_kinds *self);
+/* As plan_own_selection() for one of several types: its relationships are loaded with those of the
+ * types that were met before; `others` are not the field's yet, or NULL. */
+plan_selection *plan_kind_selection(plan_root *plan, plan_field *field, plan_object *object,
+                                    const plan_kinds *others, PyObject *variable_values);
+
+/* What a type wraps. */
+const plan_type *plan_named_type(const plan_type *type);
+/* The kind of a resolver as (name, key); new (level.c). */
+PyObject *plan_describe_resolver(const plan_resolver *self);
+
+/* Plan.describe(): the fields of the operation, with everything below them (describe.c). */
+PyObject *plan_describe(plan_root *plan, PyObject *variable_values);
 
 /* How a resolver is known (classify.c): the one place that decides which callables need not be
  * called. `arguments` are the definitions of the field's arguments. NULL with an exception. */

@@ -65,9 +65,13 @@ run_is_awaitable(run_state *run, PyObject *value)
 static PyObject *
 coerce_arguments(run_state *run, plan_field *field)
 {
-    return PyObject_CallFunctionObjArgs(run->state->get_argument_values, field->definition,
-                                        PyList_GET_ITEM(field->nodes, 0), run->variable_values,
-                                        NULL);
+    PyObject *values =
+        PyObject_CallFunctionObjArgs(run->state->get_argument_values, field->definition,
+                                     PyList_GET_ITEM(field->nodes, 0), run->variable_values, NULL);
+    if (values != NULL && field->limits != NULL) {
+        Py_SETREF(values, PyObject_CallOneArg(field->limits, values));
+    }
+    return values;
 }
 
 static PyObject *
@@ -119,36 +123,53 @@ resolve_arguments(run_state *run, plan_field *field)
     return Py_NewRef(field->arguments);
 }
 
+int
+resolve_check_arguments(run_state *run, plan_field *field)
+{
+    if (field->arguments_use == ARGUMENTS_NONE) {
+        return 0;
+    }
+    PyObject *arguments = resolve_arguments(run, field);
+    int result = arguments ? 0 : -1;
+    Py_XDECREF(arguments);
+    return result;
+}
+
 /* ---- attributes ---------------------------------------------------------------------------- */
 
-/* Dynamic and write-only relationships keep a mark in the instance dict, not their value. */
+/* How an instrumented attribute is read. Dynamic and write-only relationships keep a mark in the
+ * instance dict, not their value; any other relationship that is read as an attribute is one that
+ * is not to be batched. A read_kind, or -1. */
 static int
-keeps_value_in_dict(const module_state *state, PyObject *attribute)
+instrumented_read(const module_state *state, PyObject *attribute)
 {
     PyObject *property = PyObject_GetAttr(attribute, state->str_property);
     int is_relationship =
         property ? PyObject_IsInstance(property, state->RelationshipProperty) : -1;
     PyObject *lazy =
         is_relationship > 0 ? PyObject_GetAttr(property, state->str_lazy) : NULL;
-    int result = is_relationship < 0 || (is_relationship > 0 && lazy == NULL) ? -1 : 1;
-    if (lazy != NULL && PyUnicode_Check(lazy)) {
-        result = PyUnicode_CompareWithASCIIString(lazy, "dynamic") != 0 &&
-                 PyUnicode_CompareWithASCIIString(lazy, "write_only") != 0;
+    int result = is_relationship < 0 || (is_relationship > 0 && lazy == NULL)
+                     ? -1
+                     : (int)(is_relationship ? READ_INSTANCE_DICT : READ_COLUMN);
+    if (lazy != NULL && PyUnicode_Check(lazy) &&
+        (PyUnicode_CompareWithASCIIString(lazy, "dynamic") == 0 ||
+         PyUnicode_CompareWithASCIIString(lazy, "write_only") == 0)) {
+        result = READ_GETATTR;
     }
     Py_XDECREF(property);
     Py_XDECREF(lazy);
     return result;
 }
 
-/* Whether reading the instance dict first is what the class does itself: its attribute of that
- * name is SQLAlchemy's own, and nothing intercepts attribute access (InstrumentedAttribute.__get__
- * looks into the instance dict first). -1 with an exception. */
+/* How a class reads the attribute of that name: from the instance dict first where the attribute is
+ * SQLAlchemy's own and nothing intercepts attribute access (InstrumentedAttribute.__get__ looks into
+ * the instance dict first). A read_kind, or -1 with an exception. */
 static int
-is_instrumented(const module_state *state, PyTypeObject *type, PyObject *key)
+class_read(const module_state *state, PyTypeObject *type, PyObject *key)
 {
     PyObject *mro = type->tp_mro;
     if (type->tp_getattro != PyObject_GenericGetAttr || mro == NULL) {
-        return 0;
+        return READ_GETATTR;
     }
     PyObject *found = NULL;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro) && found == NULL; i++) {
@@ -159,7 +180,9 @@ is_instrumented(const module_state *state, PyTypeObject *type, PyObject *key)
         }
     }
     if (found == NULL || (PyObject *)Py_TYPE(found) != state->InstrumentedAttribute) {
-        return 0;
+        return found != NULL && PyObject_HasAttr((PyObject *)type, state->str___mapper__)
+                   ? READ_DESCRIPTOR
+                   : READ_GETATTR;
     }
     PyObject *own_key = PyObject_GetAttr(found, state->str_key);
     if (own_key == NULL) {
@@ -167,7 +190,7 @@ is_instrumented(const module_state *state, PyTypeObject *type, PyObject *key)
     }
     int result = PyUnicode_CheckExact(own_key) && PyUnicode_Compare(own_key, key) == 0;
     Py_DECREF(own_key);
-    return result ? keeps_value_in_dict(state, found) : 0;
+    return result ? instrumented_read(state, found) : READ_GETATTR;
 }
 
 /* What the resolver has to know about the class of `object`, found out once per run and class: a
@@ -184,11 +207,14 @@ learn_class(run_state *run, plan_resolver *resolver, PyObject *object)
     if (resolver->kind == RESOLVE_DEFAULT) {
         is_mapping = PyObject_IsInstance(object, run->state->Mapping);
     }
-    int instrumented = is_mapping == 0 ? is_instrumented(run->state, type, resolver->key) : 0;
-    if (is_mapping < 0 || instrumented < 0) {
+    int known = is_mapping == 0 ? class_read(run->state, type, resolver->key) : READ_MAPPING;
+    if (is_mapping < 0 || known < 0) {
         return -1;
     }
-    read_kind read = is_mapping ? READ_MAPPING : instrumented ? READ_INSTANCE_DICT : READ_GETATTR;
+    read_kind read = (read_kind)known;
+    if ((read == READ_DESCRIPTOR && run->is_sync) || (read == READ_COLUMN && run->middleware)) {
+        read = read == READ_COLUMN ? READ_INSTANCE_DICT : READ_GETATTR;
+    }
     PyTypeObject *old = resolver->seen_type;
     Py_INCREF(type);
     resolver->seen_type = type;
@@ -213,13 +239,17 @@ read_instance_dict(PyObject *name, source_view *source)
     return Py_XNewRef(PyDict_GetItemWithError(source->dict, name));
 }
 
-/* getattr(object, key, fallback), for a class of which `read` is known */
+/* getattr(object, key, fallback), for a class of which `read` is known. NULL without an exception
+ * where the attribute is to be loaded: the caller leaves a slot for it. */
 static PyObject *
 read_attribute(plan_resolver *resolver, source_view *source, read_kind read)
 {
-    if (read == READ_INSTANCE_DICT) {
+    if (read == READ_DESCRIPTOR) {
+        return NULL;
+    }
+    if (read == READ_INSTANCE_DICT || read == READ_COLUMN) {
         PyObject *found = read_instance_dict(resolver->key, source);
-        if (found != NULL || PyErr_Occurred()) {
+        if (found != NULL || PyErr_Occurred() || read == READ_COLUMN) {
             return found;
         }
     }
@@ -279,7 +309,7 @@ resolve_default(run_state *run, plan_resolver *resolver, source_view *source, Py
     PyObject *value = read == READ_MAPPING ? read_key(run, resolver, source->object)
                                            : read_attribute(resolver, source, (read_kind)read);
     if (value == NULL || !PyCallable_Check(value)) {
-        return value;
+        return value; /* NULL without an exception as for read_attribute() */
     }
     PyObject *info = frame_info(run, position);
     PyObject *positional[] = {NULL, info};
@@ -301,15 +331,15 @@ learn_primary_key(run_state *run, plan_resolver *resolver, PyTypeObject *type)
         return Py_NewRef(resolver->key);
     }
     PyObject *name = PyObject_CallOneArg(run->state->primary_key_name, (PyObject *)type);
-    int instrumented = -1;
+    int read = -1;
     if (name != NULL) {
-        instrumented = PyUnicode_CheckExact(name) ? is_instrumented(run->state, type, name) : 0;
+        read = PyUnicode_CheckExact(name) ? class_read(run->state, type, name) : READ_GETATTR;
     }
-    if (instrumented < 0) {
+    if (read < 0) {
         Py_XDECREF(name);
         return NULL;
     }
-    if (!instrumented) {
+    if (read != READ_COLUMN) {
         Py_SETREF(name, Py_NewRef(Py_None));
     }
     PyTypeObject *old_type = resolver->seen_type;
@@ -333,12 +363,13 @@ resolve_primary_key(run_state *run, plan_resolver *resolver, source_view *source
     if (name == NULL) {
         return NULL;
     }
-    if (name != Py_None) {
+    int is_column = name != Py_None;
+    if (is_column) {
         found = read_instance_dict(name, source);
     }
     Py_DECREF(name);
-    if (found != NULL || PyErr_Occurred()) {
-        return found;
+    if (found != NULL || PyErr_Occurred() || (is_column && run->middleware == NULL)) {
+        return found; /* NULL without an exception: to be loaded */
     }
     return call_resolver(run, resolver->callable, source->object, arguments, position);
 }
@@ -347,15 +378,9 @@ static PyObject *
 resolve_known(run_state *run, plan_resolver *resolver, source_view *source, PyObject *arguments,
               frame_node *position);
 
-/* relay's GlobalID: the id that the inner resolver gives, as a global one. */
-static PyObject *
-resolve_global_id(run_state *run, plan_resolver *resolver, source_view *source, PyObject *arguments,
-                  frame_node *position)
+PyObject *
+resolve_id_as_global(run_state *run, const plan_resolver *resolver, PyObject *id)
 {
-    PyObject *id = resolve_known(run, resolver->inner, source, arguments, position);
-    if (id == NULL) {
-        return NULL;
-    }
     PyObject *result = leaf_global_id(resolver->key, id);
     if (result == NULL && !PyErr_Occurred()) {
         PyObject *text = PyObject_CallOneArg(run->state->serialize_id, id);
@@ -365,7 +390,20 @@ resolve_global_id(run_state *run, plan_resolver *resolver, source_view *source, 
         }
         Py_XDECREF(text);
     }
-    Py_DECREF(id);
+    return result;
+}
+
+/* relay's GlobalID: the id that the inner resolver gives, as a global one. */
+static PyObject *
+resolve_global_id(run_state *run, plan_resolver *resolver, source_view *source, PyObject *arguments,
+                  frame_node *position)
+{
+    PyObject *result = NULL;
+    PyObject *id = resolve_known(run, resolver->inner, source, arguments, position);
+    if (id != NULL) {
+        result = resolve_id_as_global(run, resolver, id);
+        Py_DECREF(id);
+    }
     return result;
 }
 

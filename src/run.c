@@ -27,8 +27,7 @@ forget_roots(run_state *self)
 static int
 fail_response(run_state *self)
 {
-    place_node root = {.field = NULL, .depth = 0};
-    return place_climb(self, &root);
+    return place_climb(self, NULL);
 }
 
 /* Everything of the current slots that needs no awaiting, down to the last level. */
@@ -65,6 +64,9 @@ walk_serially(run_state *self)
     plan_selection *root = self->plan->root;
     source_view view = {self->source, NULL};
     int result = -1;
+    if (run_count_object(self) < 0) {
+        return -1;
+    }
     self->data = PyDict_Copy(root->template_);
     self->roots = PyMem_Calloc((size_t)root->field_count + 1, sizeof(slot_list));
     if (self->data == NULL || self->roots == NULL) {
@@ -200,7 +202,7 @@ static PyObject *
 run_resume(run_state *self, PyObject *values)
 {
     int taken = -1;
-    if (self->phase == PHASE_LOAD && self->loading != NULL) {
+    if (self->phase == PHASE_LOAD && self->loading >= 0) {
         taken = slots_take_loaded(self, &self->level, values);
     }
     else if (self->phase == PHASE_GATHER) {
@@ -261,11 +263,13 @@ visit_slots(const slot_list *list, visitproc visit, void *arg)
     for (Py_ssize_t i = 0; i < list->size; i++) {
         Py_VISIT(list->items[i].value);
         Py_VISIT(list->items[i].source);
+        Py_VISIT(list->items[i].origin);
+        Py_VISIT(list->items[i].container);
         /* A place may be shared by slots, and containers then have more than one owner in it; only
          * a place that is this slot's alone is shown to the collector. */
-        const place_node *place = list->items[i].place;
-        if (place != NULL && place->references == 1) {
-            Py_VISIT(place->container);
+        const place_node *above = list->items[i].above;
+        if (above != NULL && above->references == 1) {
+            Py_VISIT(above->container);
         }
     }
     return 0;
@@ -340,6 +344,12 @@ read_context(run_state *self)
             return -1;
         }
     }
+    PyObject *shares = PyObject_GetAttr(self->context, state->str_shares_objects);
+    self->shares_objects = shares ? PyObject_IsTrue(shares) : -1;
+    Py_XDECREF(shares);
+    if (self->shares_objects < 0) {
+        return -1;
+    }
     int has_middleware = PyObject_IsTrue(self->middleware);
     if (has_middleware == 0) {
         Py_CLEAR(self->middleware);
@@ -350,18 +360,23 @@ read_context(run_state *self)
     return has_middleware < 0 ? -1 : 0;
 }
 
-/* Run(plan, context, root_value, is_serial) */
+/* Run(plan, context, root_value, is_serial, max_objects=0) */
 static PyObject *
 run_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     module_state *state = state_of_type(type);
     PyObject *plan, *context, *source;
+    if (late_RowQuery(state) == NULL) {
+        return NULL;
+    }
     int is_serial;
+    Py_ssize_t max_objects = 0;
     if (kwargs != NULL && PyDict_GET_SIZE(kwargs)) {
         PyErr_SetString(PyExc_TypeError, "Run() takes no keyword arguments");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "O!OOp:Run", state->Plan, &plan, &context, &source, &is_serial)) {
+    if (!PyArg_ParseTuple(args, "O!OOp|n:Run", state->Plan, &plan, &context, &source, &is_serial,
+                          &max_objects)) {
         return NULL;
     }
     run_state *self = (run_state *)type->tp_alloc(type, 0);
@@ -373,8 +388,10 @@ run_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->context = Py_NewRef(context);
     self->source = Py_NewRef(source);
     self->is_serial = is_serial;
+    self->max_objects = max_objects;
     self->number = ++state->run_count;
     self->null_tick = -1;
+    self->loading = -1;
     self->depth_limit = Py_GetRecursionLimit();
     if (self->depth_limit > DEPTH_CEILING) {
         self->depth_limit = DEPTH_CEILING;

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +16,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Engine, create_engine, event, make_url, text, update
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 import graphene_sqlalchemy_c
 
-from . import zoo
+from . import library, zoo
+from .library import Author, Book, Medium, Tag
+
+pytest.register_assert_rewrite("tests.rows_harness")
 
 SERVERS = {
     "postgresql": ("GSC_POSTGRES_URL", "postgresql+asyncpg"),
@@ -176,3 +180,46 @@ def list_schema(executor: str) -> Any:
 @pytest.fixture(scope="session")
 def connection_schema(executor: str) -> Any:
     return zoo.build_schema(executor, connections=True)
+
+
+def _with_library(database: Database) -> Database:
+    library.Base.metadata.create_all(database.engine)
+    with Session(database.engine) as session:
+        library.fill(session)
+    return database
+
+
+@pytest.fixture(scope="session")
+def filled_library(tmp_path_factory: Any) -> Any:
+    """A SQLite file with the library, to be copied."""
+    path = tmp_path_factory.mktemp("library") / "library.sqlite"
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    _with_library(Database("sqlite", engine.url, engine.url, engine))
+    return path
+
+
+@pytest.fixture
+def lib(filled_library: Any, tmp_path: Any) -> Database:
+    """The library on a SQLite file of the test's own, to be changed as it likes."""
+    path = shutil.copy(filled_library, tmp_path / "library.sqlite")
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    return Database("sqlite", engine.url, make_url(f"sqlite+aiosqlite:///{path}"), engine)
+
+
+@pytest.fixture
+def other(filled_library: Any, tmp_path: Any) -> Iterator[Engine]:
+    """A second library with the same keys, of which every text tells that it is the second."""
+    path = shutil.copy(filled_library, tmp_path / "other.sqlite")
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    with Session(engine) as session:
+        for column in (Author.name, Book.title, Medium.title, Tag.name):
+            session.execute(update(column.class_).values({column: "other " + column}))
+        session.commit()
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def libraries(database: Database) -> Database:
+    """The library on each database, not to be changed."""
+    return _with_library(database)

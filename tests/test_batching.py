@@ -55,6 +55,8 @@ QUERIES = {
         4,
     ),
 }
+# Where the root goes by rows, each alias is a level, and nothing is in the identity map.
+BY_ROWS = {"self-referential": 2, "two aliases": 3, "composite key, back, NULLs": 3}
 # Stock answers these with MissingGreenlet or an error; what is right is known.
 LAZY_RAISE = "lazy=raise"
 
@@ -107,7 +109,7 @@ def test_connections(
         stock, _ = database.run(stock_connection_schema, query)
         assert stock.errors is None
         assert result.data == stock.data
-    assert len(executed) <= QUERIES[name][1] + (name == "composite key, back, NULLs"), executed
+    assert len(executed) <= BY_ROWS.get(name, QUERIES[name][1]), executed
 
 
 PAGES = """{ authors { id
@@ -120,12 +122,17 @@ PAGES = """{ authors { id
 
 @pytest.mark.parametrize("mode", MODES)
 def test_pages_of_connections(
-    sqlite: Database, stock_connection_schema: Any, connection_schema: Any, mode: str
+    sqlite: Database,
+    stock_connection_schema: Any,
+    connection_schema: Any,
+    executor: str,
+    mode: str,
 ) -> None:
     stock, _ = sqlite.run(stock_connection_schema, PAGES)
     result, executed = sqlite.run(connection_schema, PAGES, mode)
     assert result.errors is None and result.data == stock.data
-    assert len(executed) == 4
+    # Each page is a statement of its own, and the cursor that lies beyond some ends another one.
+    assert len(executed) == (7 if executor == "own" else 4)
 
 
 BAD_PAGES = "{ authors { id books(first: -1) { edges { node { id } } } } }"

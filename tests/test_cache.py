@@ -69,6 +69,47 @@ def test_answers_are_graphenes(query: str, kwargs: dict[str, Any]) -> None:
         assert asyncio.run(schema.execute_async(query, **kwargs)) == expected
 
 
+class Echo(graphene.ObjectType):
+    echo = graphene.String(
+        i=graphene.Int(), s=graphene.String(), x=graphene.ID(), b=graphene.Boolean()
+    )
+
+    def resolve_echo(root: Any, info: Any, **arguments: Any) -> str:
+        return repr((arguments, info.variable_values))
+
+
+class Text(str):
+    pass
+
+
+@pytest.mark.parametrize(
+    "name, type_", [("i", "Int"), ("s", "String"), ("x", "ID"), ("b", "Boolean")]
+)
+@pytest.mark.parametrize("suffix", ["", "!", " = 1", " = null"])
+@pytest.mark.parametrize(
+    "value",
+    [1, 2**31 - 1, 2**31, -(2**31), -(2**31) - 1, True, "1", "", Text("t"), 1.0, None, [1], ...],
+    ids=repr,
+)
+def test_variables_are_graphql_cores(name: str, type_: str, suffix: str, value: Any) -> None:
+    query = f"query ($v: {type_}{suffix}) {{ echo({name}: $v) }}"
+    variables = {"other": 1} if value is ... else {"v": value, "other": 1}
+    schema = Schema(query=Echo)
+    expected = graphene.Schema(query=Echo).execute(query, variables=variables)
+    for _ in range(2):
+        assert schema.execute(query, variables=variables) == expected
+
+
+@pytest.mark.parametrize("variables", [None, {}, {"v": 1}])
+@pytest.mark.parametrize("name", [None, "A", "B", "C", ""])
+def test_operations_are_graphql_cores(name: str | None, variables: Any) -> None:
+    query = "query A($v: Int!) { echo(i: $v) } query B { ...f } fragment f on Echo { echo(i: 2) }"
+    kwargs = {"operation_name": name, "variables": variables}
+    assert Schema(query=Echo).execute(query, **kwargs) == graphene.Schema(query=Echo).execute(
+        query, **kwargs
+    )
+
+
 def test_hits_are_counted() -> None:
     schema = Schema(query=Query)
     for _ in range(3):

@@ -169,7 +169,8 @@ def test_7_sync_execution_cannot_batch(sqlite: Database, route: str) -> None:
     elif route == "stock":
         assert len(executed) > 3
     else:
-        assert result.errors is None and len(executed) == 2
+        # Rows do not fill the identity map, where the last level would find its authors.
+        assert result.errors is None and len(executed) == (3 if route == "install" else 2)
 
 
 def test_12_a_root_connection_beside_a_plain_list(sqlite: Database, route: str) -> None:

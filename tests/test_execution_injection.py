@@ -158,6 +158,7 @@ def test_memory_may_run_out_at_any_allocation() -> None:
         from graphql import build_schema, default_field_resolver, parse
         from graphene_sqlalchemy_c import ExecutionContext
         from graphene_sqlalchemy_c._core import Plan, Run
+        from graphene_sqlalchemy_c.levels import PlanOptions
         schema = build_schema("type Query { l: [T!] n: Int! } type T { a: Int b: String t: T }")
         document = parse("{ l { a b t { a ...F } } n } fragment F on T { b }")
         thing = {"a": 1, "b": "x" * 3, "t": {"a": 2, "b": 5}}
@@ -165,7 +166,7 @@ def test_memory_may_run_out_at_any_allocation() -> None:
         context = ExecutionContext.build(schema, document, root)
         arguments = (
             schema, context.fragments, context.operation.selection_set, schema.query_type,
-            default_field_resolver, {}, frozenset(),
+            default_field_resolver, {}, frozenset(), PlanOptions(),
         )
         def run():
             # No Python frame but this one: CPython 3.13.0 itself crashes when it has no memory for

@@ -188,7 +188,7 @@ def test_a_carried_option_does_not_grow_the_statement_cache_of_a_loader(
 ) -> None:
     loader = loader_for(inspect(Author).relationships["books"])
     sqlite.run(list_schema, "{ authors { books { id } } }")
-    statements = loader._statements
+    statements = loader.statements
     assert statements is not None
     before = len(statements._routes)
     for value in range(5):

@@ -1,0 +1,416 @@
+"""Pages of connections: their arguments, their SQL, and connections that count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property, lru_cache
+from typing import Any
+
+import graphene
+from graphene.relay import Connection
+from graphql import FieldNode, GraphQLField, Undefined, VariableNode, get_nullable_type
+from graphql_relay import cursor_to_offset
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    or_,
+    select,
+)
+from sqlalchemy.orm import Mapper
+
+from . import _upstream
+from .columns import key_expression, primary_key
+from .statements import Route
+
+__all__ = ["Arrangement", "CountableConnection", "Limits", "Page", "is_counting_resolver"]
+
+START = "graphene_sqlalchemy_c_start"
+STOP = "graphene_sqlalchemy_c_stop"
+MAX_OFFSET = 2**31 - 1
+"""No connection has as many nodes: cursors and sums beyond it mean the same, and databases take it.
+"""
+_OFFSET = "gsc_offset"
+_TOTAL = "gsc_total"
+
+
+class CountableConnection(Connection):
+    """A relay connection with ``totalCount``; give it as ``Meta.connection_class``.
+
+    The count is one statement for all connections of a level, and only when it is asked for.
+    """
+
+    class Meta:
+        abstract = True
+
+    total_count = graphene.Int(
+        required=True, description="The number of nodes of the connection, on all pages."
+    )
+
+    def resolve_total_count(root, _info: Any) -> int:
+        """Of a connection that was not cut in SQL: upstream keeps the length on it."""
+        length = getattr(root, "length", None)
+        return len(root.iterable) if length is None else length  # type: ignore[attr-defined]
+
+
+def is_counting_resolver(resolver: Any) -> bool:
+    """Whether a resolver is that of :class:`CountableConnection`."""
+    return resolver is CountableConnection.resolve_total_count
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many nodes a page may have; None allows anything.
+
+    :raises ValueError: for numbers that are none of a page.
+    """
+
+    max_page_size: int | None = None
+    default_page_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, number in vars(self).items():
+            if number is not None and (type(number) is not int or number < 0):
+                raise ValueError(f"{name} must be a non-negative integer, not {number!r}")
+        if (
+            self.max_page_size is not None
+            and self.default_page_size is not None
+            and self.default_page_size > self.max_page_size
+        ):
+            raise ValueError("default_page_size must not be more than max_page_size")
+
+    def __call__(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a connection field, with the default where they give no number.
+
+        :raises ValueError: when they ask for more than is allowed.
+        """
+        given = {
+            name: arguments[name] for name in ("first", "last") if arguments.get(name) is not None
+        }
+        for name, number in given.items():
+            if self.max_page_size is not None and number > self.max_page_size:
+                raise ValueError(
+                    f"Argument '{name}' asks for {number} nodes, "
+                    f"{self.max_page_size} are allowed at once."
+                )
+        if given:
+            return arguments
+        if self.default_page_size is None:
+            raise ValueError(
+                f"Give 'first' or 'last': {self.max_page_size} nodes are allowed at once."
+            )
+        return {**arguments, "first": self.default_page_size}
+
+
+def page_limits(options: Any, return_type: Any) -> Limits | None:
+    """What the arguments of a field are checked against, each time that they are coerced.
+
+    :param options: the PlanOptions of the schema.
+    :param return_type: the GraphQL type of the field.
+    :return: None where anything is allowed, or the field is no connection.
+    """
+    connection = getattr(get_nullable_type(return_type), "graphene_type", None)
+    if not (isinstance(connection, type) and issubclass(connection, Connection)):
+        return None
+    node: Any = connection._meta.node  # type: ignore[attr-defined]
+    meta = getattr(_upstream.get_nullable_type(node), "_meta", None)
+    own = {} if meta is None else vars(meta)
+    limits = options.limits
+    most = own.get("max_page_size", limits.max_page_size)
+    default = own.get("default_page_size", limits.default_page_size)
+    if most is None and default is None:
+        return None
+    if most is not None and default is not None:
+        default = min(most, default)  # of a schema and of a type, which do not know of each other
+    return Limits(most, default)
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page of a connection that its arguments ask for."""
+
+    first: int | None
+    last: int | None
+    after: int | None
+    """The offset that the cursor stands for; None where it is none."""
+    before: int | None
+    has_after: bool
+    """Whether the argument was given, even malformed."""
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Page:
+        """Read the arguments of a connection field.
+
+        :raises ValueError: when a number is negative, in graphql-relay's words.
+        """
+        first, last = arguments.get("first"), arguments.get("last")
+        for name, number in (("first", first), ("last", last)):
+            if number is not None and number < 0:
+                raise ValueError(f"Argument '{name}' must be a non-negative integer.")
+        after, before = arguments.get("after"), arguments.get("before")
+        return _page(first, last, after, before)
+
+    @cached_property
+    def arguments(self) -> tuple[int, int, int, bool, int, bool]:
+        """(first, last, after, has_after, before, has_before) for `page_arguments` in rows.c."""
+        return (
+            -1 if self.first is None else self.first,
+            -1 if self.last is None else self.last,
+            -1 if self.after is None else self.after,
+            self.has_after,
+            -1 if self.before is None else self.before,
+            self.before is not None,
+        )
+
+    @cached_property
+    def needs_total(self) -> bool:
+        """Whether only the total tells where the page is."""
+        return self.last is not None
+
+    @cached_property
+    def start(self) -> int:
+        """The offset of the first node, if the cursor is one of the connection's."""
+        return max(self.after + 1, 0) if self.after is not None else 0
+
+    @cached_property
+    def stop(self) -> int | None:
+        """The offset after the last row to load: one more than the page, to see whether more come.
+
+        None for all.
+        """
+        ends = []
+        if self.first is not None:
+            ends.append(min(self.start + self.first + 1, MAX_OFFSET))
+        if self.before is not None and self.before >= 0:
+            ends.append(self.before)
+        return min(ends) if ends else None
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether it is the whole connection."""
+        return self.start == 0 and self.stop is None and not self.needs_total
+
+
+@lru_cache(maxsize=1024)
+def _page(first: int | None, last: int | None, after: str | None, before: str | None) -> Page:
+    return Page(first, last, _offset(after), _offset(before), bool(after))
+
+
+def _offset(cursor: Any) -> int | None:
+    """What a cursor stands for; None where it is none."""
+    offset = cursor_to_offset(cursor) if isinstance(cursor, str) and cursor else None
+    return None if offset is None else max(-MAX_OFFSET, min(offset, MAX_OFFSET - 1))
+
+
+NO_NODES = Page(0, None, None, None, False)
+"""The page of a connection that shows no nodes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Arrangement:
+    """What the `sort` and `filter` arguments of a nested connection ask for; false for nothing."""
+
+    order_by: tuple[Any, ...] = ()
+    criterion: ColumnElement[bool] | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.order_by) or self.criterion is not None
+
+    def filtered(self, statement: Select[Any]) -> Select[Any]:
+        """A statement of children with the filter."""
+        return statement if self.criterion is None else statement.where(self.criterion)
+
+    @classmethod
+    def of(
+        cls,
+        arguments: dict[str, Any],
+        node: FieldNode,
+        variables: dict[str, Any],
+        mapper: Mapper[Any],
+    ) -> Arrangement:
+        """Read the arguments; a sort that the client did not write is none.
+
+        The default of the argument would displace the relationship's own order, and coerced
+        arguments do not tell it from one that was written: the field node does.
+        """
+        if "sort" not in arguments and "filter" not in arguments:
+            return NOT_ARRANGED
+        written = {
+            argument.name.value
+            for argument in node.arguments
+            if not isinstance(argument.value, VariableNode)
+            or argument.value.name.value in variables
+        }
+        order = sort_clauses(arguments["sort"]) if "sort" in arguments and "sort" in written else ()
+        criterion = None
+        if arguments.get("filter") is not None:
+            key = primary_key(mapper)
+            found = filtered(select(*key), arguments["filter"]).correlate(None)
+            criterion = key_expression(key).in_(found)
+        return cls(order, criterion)
+
+
+NOT_ARRANGED = Arrangement()
+
+
+def may_arrange(definition: GraphQLField, node: FieldNode) -> bool:
+    """Whether the arguments of a connection field may sort or filter it."""
+    written = {argument.name.value for argument in node.arguments}
+    filters = definition.args.get("filter")
+    return not written.isdisjoint(("sort", "filter")) or (
+        filters is not None and filters.default_value not in (None, Undefined)
+    )
+
+
+def sort_clauses(sort: Any) -> tuple[Any, ...]:
+    """The ORDER BY of a `sort` argument: enum members, enum values or plain clauses."""
+    items = sort if isinstance(sort, list) else [] if sort is None else [sort]
+    clauses = []
+    for item in items:
+        value = item.value if isinstance(item, Enum) else item
+        clauses.append(getattr(value, "value", value))
+    return tuple(clauses)
+
+
+def filtered(statement: Select[Any], argument: Any) -> Select[Any]:
+    """A statement with the criteria of a `filter` argument, as upstream's filters make them."""
+    statement, clauses = type(argument).execute_filters(statement, argument)
+    return statement.where(*clauses)
+
+
+def page_statement(
+    route: Route,
+    mapper: Mapper[Any],
+    columns: list[Any],
+    page: Page,
+    counted: bool,
+    arrangement: Arrangement,
+    repeats: bool,
+    is_direct: bool,
+) -> Select[Any]:
+    """The pages of many parents: rows (column, ..., key column, ..., offset[, total]).
+
+    The children are ranked in a subquery. It selects their columns too, or it is one of keys
+    alone and they are joined again: then the outer statement selects from the entity, which is
+    what a listener of the session may add criteria on, and what is computed is computed for the
+    page alone. The criteria of options reach both. Ties are broken by the primary key.
+
+    :param route: how the relationship is loaded.
+    :param mapper: of the children.
+    :param columns: what to select of the children that are on a page.
+    :param page: what to cut; its numbers are in the statement where `counted`, else they are the
+        parameters START and STOP.
+    :param counted: whether each row brings the total, and its page is found by it.
+    :param arrangement: another order of the children than the relationship's, and a filter.
+    :param repeats: whether a parent may have a child twice: its first place counts.
+    :param is_direct: whether the subquery selects the columns; not where a child may be repeated.
+    """
+    key = primary_key(mapper)
+    parent_names = [f"gsc_key_{i}" for i in range(len(route.keys))]
+    ranked = columns if is_direct else key
+    names = [f"gsc_column_{i}" for i in range(len(ranked))]
+    inner = _ranked(
+        route, key, ranked, names, parent_names, counted, arrangement, repeats
+    ).subquery()
+    chosen = [inner.c[name] for name in names]
+    offset = inner.c[_OFFSET]
+    outer = select(
+        *(chosen if is_direct else columns), *(inner.c[name] for name in parent_names), offset
+    ).order_by(offset)
+    if not is_direct:
+        same = and_(*(column == own for column, own in zip(key, chosen, strict=True)))
+        outer = outer.select_from(mapper.class_).join(inner, same)
+    if counted:
+        return outer.add_columns(inner.c[_TOTAL]).where(
+            _counted_range(page, offset, inner.c[_TOTAL])
+        )
+    if page.start:
+        outer = outer.where(offset >= bindparam(START))
+    if page.stop is not None:
+        # The size of a first page stands in the statement itself, where the database plans for it,
+        # and the parameters are the keys alone, as upstream's batches have them.
+        stop = bindparam(STOP, type_=Integer, literal_execute=not page.start)
+        outer = outer.where(offset < stop)
+    return outer
+
+
+def _ranked(
+    route: Route,
+    key: list[Any],
+    columns: list[Any],
+    names: list[str],
+    parent_names: list[str],
+    counted: bool,
+    arrangement: Arrangement,
+    repeats: bool,
+) -> Select[Any]:
+    """(column of a child, ..., key of its parent, ..., offset[, total]) for all children."""
+    order = arrangement.order_by or route.order_by
+    labels = [
+        *(column.label(name) for column, name in zip(columns, names, strict=True)),
+        *(column.label(name) for column, name in zip(route.keys, parent_names, strict=True)),
+    ]
+    parents, sorting = list(route.keys), [*order, *key]
+    ranked = arrangement.filtered(route.unordered(*labels))
+    if repeats:
+        place = func.row_number().over(partition_by=parents, order_by=sorting)
+        places = ranked.add_columns(place.label(_OFFSET)).subquery()
+        columns = [places.c[name] for name in (*names, *parent_names)]
+        ranked = select(*columns).group_by(*columns)
+        parents, sorting = columns[len(names) :], [func.min(places.c[_OFFSET])]
+    rank = func.row_number().over(partition_by=parents, order_by=sorting)
+    ranked = ranked.add_columns((rank - literal_column("1")).label(_OFFSET))
+    if counted:
+        ranked = ranked.add_columns(func.count().over(partition_by=parents).label(_TOTAL))
+    return ranked
+
+
+def totals_statement(
+    route: Route, mapper: Mapper[Any], arrangement: Arrangement, repeats: bool
+) -> Select[Any]:
+    """Rows (key column, ..., number of children) for parents that have children."""
+    if not repeats:
+        counted = route.unordered(*route.keys, func.count()).group_by(*route.keys)
+        return arrangement.filtered(counted)
+    labels = [column.label(f"gsc_key_{i}") for i, column in enumerate(route.keys)]
+    pairs = route.unordered(*labels, *primary_key(mapper)).distinct()
+    columns = list(arrangement.filtered(pairs).subquery().c)[: len(labels)]
+    return select(*columns, func.count()).group_by(*columns)
+
+
+def page_parameters(page: Page, counted: bool) -> dict[str, int]:
+    """The parameters of :func:`page_statement`."""
+    parameters = {}
+    if not counted and page.start:
+        parameters[START] = page.start
+    if not counted and page.stop is not None:
+        parameters[STOP] = page.stop
+    return parameters
+
+
+def page_shape(page: Page, counted: bool) -> Any:
+    """What of a page its statement depends on."""
+    return page if counted else (bool(page.start), page.stop is not None)
+
+
+def _counted_range(page: Page, offset: Any, total: Any) -> ColumnElement[bool]:
+    """graphql_relay's connection_from_array_slice in SQL. The first row always comes along, because
+    only a row brings the total."""
+    start: Any = 0
+    end: Any = total
+    if page.after is not None and page.after >= 0:
+        start = case((total > page.after, page.after + 1), else_=0)
+    if page.before is not None and page.before >= 0:
+        end = case((total > page.before, page.before), else_=total)
+    if page.first is not None:
+        end = case((end < start + page.first, end), else_=start + page.first)
+    if page.last is not None:
+        start = case((start > end - page.last, start), else_=end - page.last)
+    return or_(offset == 0, and_(offset >= start, offset < end))

@@ -1,0 +1,466 @@
+"""Loading a relationship for the parents of a level, as rows or as instances.
+
+Parents are rows of the level above, or instances that lack the attribute. Called from src/loads.c,
+once for each relationship of a level; the loops over parents and rows are in src/rows.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from graphql import FieldNode, GraphQLResolveInfo
+from sqlalchemy import Select
+from sqlalchemy.ext.asyncio import async_session
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import instance_state
+
+from . import _core
+from ._core import BatchResolver, ConnectionResolver
+from ._graphql import complete_later
+from ._sqlalchemy import arranged_options, carried_options
+from .batching import join_batch
+from .levels import Level
+from .loading import (
+    chunks,
+    collect,
+    comparable,
+    may_be_equal,
+    parents_of,
+    take_from_identity_map,
+    warn_of_surplus,
+)
+from .pagination import NO_NODES, NOT_ARRANGED, Arrangement, Page, page_parameters
+from .relation_plans import RelationPlan
+from .sessions import NotRows, Origin, fetch_entities, fetch_rows, is_plain, sees_rows
+from .statements import KEYS, Route
+
+__all__ = ["RelationLoad", "load_relation", "load_relation_async"]
+
+
+def load_relation(
+    resolver: BatchResolver | ConnectionResolver,
+    level: Level | None,
+    origin: Origin | None,
+    parents: list[Any],
+    arguments: dict[str, Any] | None,
+    node: FieldNode,
+    variables: dict[str, Any],
+) -> list[Any]:
+    """The values of a relationship field for many parents.
+
+    :param resolver: of the field.
+    :param level: of the field's selection; None where nothing is known of it.
+    :param origin: from where the parents are loaded, when they are rows; None for instances.
+    :param parents: rows of one origin, or instances that lack the attribute.
+    :param arguments: of a connection field.
+    :param node: the field, as the document has it.
+    :param variables: the coerced variables of the operation.
+    :return: for each parent a RowGroup, instances as the ORM would give them, or an exception.
+    """
+    load = RelationLoad(RelationPlan.of(resolver, level), arguments or {}, node, variables)
+    if origin is not None:
+        return load.for_rows(origin, parents)
+    return load.for_instances(parents)
+
+
+async def load_relation_async(
+    resolver: BatchResolver | ConnectionResolver,
+    level: Level | None,
+    origin: Origin | None,
+    parents: list[Any],
+    arguments: dict[str, Any] | None,
+    node: FieldNode,
+    variables: dict[str, Any],
+) -> list[Any]:
+    """The same as :func:`load_relation` for parents that live in AsyncSessions."""
+
+    def load(members: list[Any]) -> list[Any]:
+        return load_relation(resolver, level, origin, members, arguments, node, variables)
+
+    if origin is not None:
+        session = async_session(origin.session)
+        assert session is not None
+        return await session.run_sync(lambda _: load(parents))
+    results: list[Any] = [None] * len(parents)
+    by_session: dict[Any, list[int]] = {}
+    for position, parent in enumerate(parents):
+        by_session.setdefault(instance_state(parent).async_session, []).append(position)
+    for session, positions in by_session.items():
+        members = [parents[position] for position in positions]
+        if session is None:
+            loaded = load(members)
+        else:
+            loaded = await session.run_sync(lambda _, members=members: load(members))
+        for position, value in zip(positions, loaded, strict=True):
+            results[position] = value
+    return results
+
+
+class RelationLoad:
+    """What one load of a relationship field is to load.
+
+    :param plan: of the field.
+    :param arguments: of a connection field.
+    :param node: the field, as the document has it.
+    :param variables: the coerced variables of the operation.
+    :raises ValueError: when the page is not one.
+    """
+
+    def __init__(
+        self,
+        plan: RelationPlan,
+        arguments: dict[str, Any],
+        node: FieldNode,
+        variables: dict[str, Any],
+    ) -> None:
+        self.plan = plan
+        self.loader = plan.loader
+        self.relationship = plan.relationship
+        self.arrangement = NOT_ARRANGED
+        self.page: Page | None = None
+        if plan.is_connection:
+            self.arrangement = Arrangement.of(arguments, node, variables, plan.target)
+            if plan.level is not None:
+                page = Page.of(arguments)
+                self.page = page if plan.level.shows_page else NO_NODES
+
+    # -- parents that are rows --
+
+    def for_rows(self, origin: Origin, rows: list[Any]) -> list[Any]:
+        answers: list[Any] = [None] * len(rows)
+        parent = self.relationship.parent
+
+        def keys_of(route: Route, members: list[int] | None) -> Any:
+            some = rows if members is None else [rows[member] for member in members]
+            by_key, empty = _core.row_keys(some, origin.level.positions(parent, route.names))
+            if members is not None:
+                by_key = {key: [members[i] for i in found] for key, found in by_key.items()}
+                empty = [members[i] for i in empty]
+            return by_key, empty, []
+
+        carried = carried_options(origin.options, self.relationship)
+        assert carried is not None, "only criteria are carried from rows"
+        try:
+            load = _GroupLoad(self, origin.session, carried, keys_of, answers)
+            load.run(None)
+        except NotRows:
+            load = _GroupLoad(self, origin.session, carried, keys_of, answers, by_rows=False)
+            load.run(None)
+        if load.left:
+            raise NotImplementedError(
+                f"{self.relationship}: the database compares its keys in a way of its own; "
+                "switch row levels off for the type (Meta.rows = False)"
+            )
+        return answers
+
+    # -- parents that are instances --
+
+    def for_instances(self, parents: list[Any]) -> list[Any]:
+        answers: dict[int, Any] = {}
+        if self.arrangement:
+            return self._arranged(parents)
+        if self.plan.level is None or self._are_other(parents):
+            return self.loader.load_many(parents)
+        groups, rest = _core.group_parents(parents, self.loader.key)
+        for (session, options), members in groups.items():
+            carried = carried_options(options, self.relationship)
+            if carried is None or not sees_rows(session) or not is_plain(session):
+                rest += members
+                continue
+            try:
+                if self.loader.statements is not None and self.loader.statements.by_identity:
+                    members, left = take_from_identity_map(
+                        self.relationship, self.loader.statements, session, members
+                    )
+                    rest += left
+                keys_of = partial(_keys_of_instances, session)
+                load = _GroupLoad(self, session, carried, keys_of, answers)
+                load.run(members)
+                rest += load.left
+            except Exception as error:
+                answers.update((id(each), error) for each in members)
+        if rest:
+            answers.update(self.loader.load(rest))
+        return _core.read_results(parents, self.loader.key, answers)
+
+    def _arranged(self, parents: list[Any]) -> list[Any]:
+        """The sorted or filtered children of instances, whose attribute holds something else."""
+        answers: dict[int, Any] = {}
+        # By the name of no attribute, so that parents which have theirs are grouped too.
+        groups, rest = _core.group_parents(parents, "")
+        for (session, options), members in groups.items():
+            carried = arranged_options(options, self.relationship)
+            if carried is None or self.loader.statements is None or self._are_other(members):
+                rest += members
+                continue
+            try:
+                rest += self._load_arranged(session, carried, members, answers)
+            except Exception as error:
+                answers.update((id(each), error) for each in members)
+        for each in rest:
+            reason = self.loader.reason or "no statement of its own can load it for this object"
+            answers[id(each)] = ValueError(
+                f"{self.relationship} cannot be sorted or filtered: {reason}."
+            )
+        return [answers[id(each)] for each in parents]
+
+    def _load_arranged(
+        self, session: Session, carried: tuple[Any, ...], members: list[Any], answers: Any
+    ) -> list[Any]:
+        """Load for parents of one session; returns those that no statement can answer for."""
+        keys_of = partial(_keys_of_instances, session)
+        try:
+            load = _GroupLoad(self, session, carried, keys_of, answers)
+            load.run(members)
+        except NotRows:
+            load = _GroupLoad(self, session, carried, keys_of, answers, by_rows=False)
+            load.run(members)
+        return load.left
+
+    def _are_other(self, parents: list[Any]) -> bool:
+        """Whether a class has another relationship under the name."""
+        return any(self.loader.loader_of(cls) is not self.loader for cls in set(map(type, parents)))
+
+
+class _ArrangedLoader:
+    """What a queue of batches loads for a sorted or filtered connection under any executor.
+
+    Equal for the parents of one field of one operation, which makes them siblings.
+    """
+
+    def __init__(self, resolver: ConnectionResolver, arguments: dict[str, Any], info: Any) -> None:
+        self._resolver = resolver
+        self._arguments = arguments
+        self._node: FieldNode = info.field_nodes[0]
+        self._variables: dict[str, Any] = info.variable_values
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _ArrangedLoader)
+            and self._resolver is other._resolver
+            and self._node is other._node
+            and self._variables is other._variables
+        )
+
+    def __hash__(self) -> int:
+        return hash((id(self._resolver), id(self._node), id(self._variables)))
+
+    def load_many(self, parents: list[Any]) -> list[Any]:
+        """The children of each parent, or an exception."""
+        return load_relation(
+            self._resolver, None, None, parents, self._arguments, self._node, self._variables
+        )
+
+
+def arranged_connection(
+    resolver: ConnectionResolver, root: Any, info: GraphQLResolveInfo, arguments: dict[str, Any]
+) -> Any:
+    """The connection of a ConnectionResolver that is called, by graphql-core's own executor.
+
+    :return: NotImplemented where the arguments neither sort nor filter, and for a root that is no
+        instance of the relationship's parent.
+    """
+    loader = resolver.batch.loader
+    if loader.loader_of(type(root)) is None:
+        return NotImplemented
+    target = loader.relationship.mapper
+    if not Arrangement.of(arguments, info.field_nodes[0], info.variable_values, target):
+        return NotImplemented
+    own = _ArrangedLoader(resolver, arguments, info)
+    slot = join_batch(own, root, info)
+    if slot is not None:
+        return complete_later(resolver, slot, root, info, arguments)
+    (value,) = own.load_many([root])
+    if isinstance(value, Exception):
+        raise value
+    return resolver.complete(value, root, info, arguments)
+
+
+def _keys_of_instances(session: Session, route: Route, members: list[Any]) -> Any:
+    members, left = comparable(route, session, members)
+    by_key, empty, odd = collect(members, route.names)
+    return by_key, empty, [*left, *odd]
+
+
+class _GroupLoad:
+    """One load for parents of one session that carry the same options."""
+
+    def __init__(
+        self,
+        load: RelationLoad,
+        session: Session,
+        carried: tuple[Any, ...],
+        keys_of: Callable[[Route, Any], Any],
+        answers: Any,
+        by_rows: bool = True,
+    ) -> None:
+        assert load.loader.statements is not None, "a level is planned with statements"
+        self._load = load
+        self._page = load.page
+        self._relationship = load.relationship
+        self._target = load.plan.target
+        self._statements = load.loader.statements
+        self._session = session
+        self._dialect = session.get_bind(self._target).dialect
+        self._carried = carried
+        self._keys_of = keys_of
+        self._answers = answers
+        self.left: list[Any] = []
+        """Parents that no statement can answer for."""
+        nodes = load.plan.nodes if by_rows else None
+        self._nodes = nodes if nodes is not None and nodes.is_usable(session) else None
+        level = self._nodes or load.plan.level
+        self._origin = None if level is None else Origin(session, carried, level)
+        self._selects = load.plan.selects(self._nodes)
+
+    def run(self, members: list[Any] | None) -> None:
+        """Load for the members; None for all of them, where they are rows."""
+        route = self._statements.route(self._dialect)
+        if route is not None:
+            self._run(route, members)
+        elif members is not None:
+            self.left += members
+        else:
+            raise NotImplementedError(
+                f"{self._relationship} cannot be batched on {self._dialect.name}; switch row "
+                "levels off for the type (Meta.rows = False)"
+            )
+
+    def _run(self, route: Route, members: list[Any] | None) -> None:
+        by_key, empty, odd = self._keys_of(route, members)
+        self.left += odd
+        if empty:
+            self._give({None: empty}, {}, route, {})
+        text = self._statements.has_text_key and not route.through_parent
+        if text and may_be_equal(by_key):
+            self._run_exactly(parents_of(by_key))
+            return
+        for chunk in chunks(by_key, route.chunk):
+            children, stray = self._children(route, chunk, self._is_counted)
+            totals = self._totals(route, chunk) if self._asks_totals else {}
+            if stray or not totals.keys() <= chunk.keys():
+                self._run_exactly(parents_of(chunk))
+                continue
+            if text and not self._relationship.uselist:
+                lost = {key: chunk.pop(key) for key in list(chunk) if key not in children}
+                if lost:
+                    self._run_exactly(parents_of(lost))
+            self._give(chunk, children, route, totals)
+
+    def _run_exactly(self, members: list[Any]) -> None:
+        """The database found equal what Python does not: join the parent."""
+        exact = self._statements.route(self._dialect, through_parent=True)
+        if exact is None:
+            self.left += members
+        else:
+            self._run(exact, members)
+
+    # -- one chunk --
+
+    @property
+    def _is_counted(self) -> bool:
+        return self._page is not None and self._page.needs_total
+
+    @property
+    def _asks_totals(self) -> bool:
+        """Whether the totals are asked for, and the rows do not tell."""
+        level, page = self._load.plan.level, self._page
+        return (
+            page is not None
+            and level is not None
+            and level.counts
+            and not (page.needs_total or page.is_whole)
+        )
+
+    def _children(
+        self, route: Route, chunk: dict[Any, Any], counted: bool
+    ) -> tuple[dict[Any, list[Any]], int]:
+        """The rows of each key, and how many belong to none."""
+        if self._page is NO_NODES:
+            return {}, 0
+        parameters: dict[str, Any] = {KEYS: list(chunk)}
+        if self._page is not None:
+            parameters.update(page_parameters(self._page, counted))
+        selects, width = self._selects, len(route.keys)
+        arrangement = self._load.arrangement
+        statement = self._carrying(
+            selects.children(
+                route, self._dialect, self._page, arrangement, counted, is_plain(self._session)
+            )
+        )
+        rows: list[Any]
+        if self._nodes is not None:
+            rows = self._fetch_rows(statement, parameters)
+        else:
+            rows = fetch_entities(self._session, self._target, statement, parameters)
+            if self._page is None:
+                return _core.match_rows(rows, chunk, width)
+        return _core.group_rows(rows, chunk, len(selects.columns), width, selects.unique)
+
+    def _fetch_rows(self, statement: Select[Any], parameters: dict[str, Any]) -> list[Any]:
+        rows, options = fetch_rows(
+            self._session, self._target, statement, parameters, self._carried
+        )
+        if self._origin is not None and options != self._origin.options:
+            self._origin = Origin(self._session, options, self._origin.level)
+        return rows
+
+    def _carrying(self, statement: Select[Any]) -> Select[Any]:
+        return statement.options(*self._carried) if self._carried else statement
+
+    def _give(
+        self,
+        chunk: dict[Any, Any],
+        children: dict[Any, list[Any]],
+        route: Route,
+        totals: dict[Any, int],
+    ) -> None:
+        if self._page is not None:
+            self._give_pages(self._page, chunk, children, route, totals)
+            return
+        origin = None if self._nodes is None else self._origin
+        uselist = bool(self._relationship.uselist)
+        surplus = _core.give_rows(self._answers, chunk, children, origin, uselist)
+        warn_of_surplus(self._relationship, surplus)
+
+    def _give_pages(
+        self,
+        page: Page,
+        chunk: dict[Any, Any],
+        children: dict[Any, list[Any]],
+        route: Route,
+        totals: dict[Any, int],
+    ) -> None:
+        def give(keys: dict[Any, Any], rows: dict[Any, list[Any]], counted: bool) -> Any:
+            return _core.give_pages(
+                self._answers,
+                keys,
+                rows,
+                self._origin,
+                page.arguments,
+                len(self._selects.columns) + len(route.keys),
+                counted,
+                2 if self._nodes is not None else 3,
+                totals if self._asks_totals else None,
+            )
+
+        unknown = give(chunk, children, self._is_counted)
+        if None in unknown:
+            give(unknown, {}, True)
+        elif unknown:
+            # A cursor beyond the end, perhaps: only the total tells.
+            rest, stray = self._children(route, unknown, True)
+            if stray:
+                self._run_exactly(parents_of(unknown))
+            else:
+                give(unknown, rest, True)
+
+    def _totals(self, route: Route, chunk: dict[Any, Any]) -> dict[Any, int]:
+        """The number of children of each key, in one statement."""
+        statement = self._carrying(self._selects.totals(route, self._load.arrangement))
+        rows, _ = fetch_rows(self._session, self._target, statement, {KEYS: list(chunk)})
+        if len(route.keys) == 1:
+            return {row[0]: row[1] for row in rows}
+        return {tuple(row[:-1]): row[-1] for row in rows}
