@@ -31,28 +31,35 @@ PACKAGES = ("SQLAlchemy", "graphene", "graphene-sqlalchemy", "graphql-core")
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison; times are seconds for the same work, None where there is no such side.
+    """One comparison; figures are for the same work, None where there is no such side.
 
+    They are times in seconds, or what `unit` says: "s" or "B" for bytes.
     `wanted` is the ratio that the project asks of itself, such as "upstream / ours >= 2", or ""
     where the figure is only told.
     """
 
     name: str
     upstream: float | None
-    ours: float
+    ours: float | None
     handwritten: float | None
     wanted: str
+    unit: str = "s"
 
 
 def best_of(
-    *sides: Callable[[], object], within: Sequence[Callable[[], Any]] | None = None
+    *sides: Callable[[], object],
+    within: Sequence[Callable[[], Any]] | None = None,
+    most: int | None = None,
 ) -> list[float]:
     """The shortest time of each side in seconds, best of the rounds, the sides taking turns.
 
     Each side runs once before, so that caches are as they are in a program that has been running.
     `within` makes a context manager for each side, which is entered before its clock starts.
+    `most` is the number of rounds that are enough for a side which takes long.
     """
     rounds = int(os.environ.get(ROUNDS_VARIABLE, DEFAULT_ROUNDS))
+    if most is not None:
+        rounds = min(rounds, most)
     best = [float("inf")] * len(sides)
     contexts = within or [nullcontext] * len(sides)
     for turn in range(-1, rounds):
@@ -87,19 +94,20 @@ def _aligned(line: list[str], widths: list[int]) -> list[str]:
 def _cells(row: Row) -> list[str]:
     return [
         row.name,
-        _time(row.upstream),
-        _time(row.ours),
-        _time(row.handwritten),
+        *(_figure(each, row.unit) for each in (row.upstream, row.ours, row.handwritten)),
         _ratio(row.upstream, row.ours),
         _ratio(row.ours, row.handwritten),
         row.wanted,
     ]
 
 
-def _time(seconds: float | None) -> str:
-    if seconds is None:
+def _figure(value: float | None, unit: str) -> str:
+    if value is None:
         return "-"
-    unit, figure = ("us", seconds * 1e6) if seconds < 1e-3 else ("ms", seconds * 1e3)
+    if unit == "s":
+        unit, figure = ("us", value * 1e6) if value < 1e-3 else ("ms", value * 1e3)
+    else:
+        figure = value
     return f"{figure:.{0 if figure >= 100 else 1 if figure >= 10 else 2}f} {unit}"
 
 

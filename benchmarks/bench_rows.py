@@ -1,0 +1,160 @@
+"""Whole requests to the JSON, on an SQLite file and on PostgreSQL.
+
+Upstream is graphene-sqlalchemy loading lazily, `Schema.execute` and orjson; its resolvers read
+their rows. Ours is the same schema over our types, whose resolvers return statements. Both open
+and close a Session. By hand is SQLAlchemy Core and orjson, with statements that are built once
+(benchmarks/by_hand.py); it opens and closes a Connection. All three select the same columns and
+give the same answer. The numbers of statements are those of upstream, ours and by hand.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine
+
+from benchmarks import by_hand, library
+from benchmarks.library import Request, Schemas, Variables
+from benchmarks.report import Row, best_of
+
+#: Requests whose answers are compared; by their numbers they ask for different rows.
+COMPARED = (0, 1, 42)
+ONE_ROW = {"SQLite": 4.0, "PostgreSQL": 1.6}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A query, what writes its answer by hand, and the ratios that are wanted."""
+
+    name: str
+    query: str
+    by_hand: Callable[[Connection, int], Any]
+    least_of_upstream: float | None
+    most_of_by_hand: float | dict[str, float]
+    times: int
+    connections: bool = False
+    variables: Variables = library.no_variables
+
+    def row(self, database: str, engine: Engine, stock: Schemas, our: Schemas) -> Row:
+        sides = (
+            library.upstream(self._schema(stock), self.query, self.variables),
+            library.ours(self._schema(our), self.query, self.variables),
+            library.by_hand(self.by_hand),
+        )
+        name = f"{database}: {self.name}"
+        sent = " -> ".join(map(str, compared(name, engine, sides)))
+        upstream, ours, hand = timed(engine, sides, self.times)
+        return Row(f"{name} ({sent} statements)", upstream, ours, hand, self._wanted(database))
+
+    def _schema(self, schemas: Schemas) -> Any:
+        return schemas.connections if self.connections else schemas.lists
+
+    def _wanted(self, database: str) -> str:
+        most = self.most_of_by_hand
+        parts = [f"ours / by hand <= {most[database] if isinstance(most, dict) else most}"]
+        if self.least_of_upstream is not None:
+            parts.insert(0, f"upstream / ours >= {self.least_of_upstream}")
+        return ", ".join(parts)
+
+
+def compared(
+    name: str, engine: Engine, sides: tuple[Request, ...], numbers: tuple[int, ...] = COMPARED
+) -> list[int]:
+    """Raise when the answers differ; returns how many statements each side sent for the first."""
+    sent = []
+    expected = [orjson.loads(sides[-1](engine, number)) for number in numbers]
+    for side in sides:
+        with library.counted(engine) as (listened, statements):
+            answers = [orjson.loads(side(listened, numbers[0]))]
+            sent.append(len(statements))
+        answers += [orjson.loads(side(engine, number)) for number in numbers[1:]]
+        if answers != expected:
+            raise AssertionError(f"{name}: the answers differ: {str(answers)[:1000]}")
+    return sent
+
+
+def timed(
+    engine: Engine, sides: tuple[Request, ...], times: int = 1, most: int | None = None
+) -> list[float]:
+    """Seconds of one request of each side, under one state of the garbage collector.
+
+    :param times: how many requests are timed together
+    :param most: how many rounds are enough
+    """
+
+    def collector() -> tuple[object, ...]:
+        return gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()
+
+    def requests(side: Request) -> None:
+        for number in range(times):
+            side(engine, number)
+        if collector() != expected:
+            raise AssertionError("a side has left the garbage collector in another state")
+
+    expected = True, *collector()[1:]
+    seconds = best_of(*(partial(requests, side) for side in sides), most=most)
+    return [each / times for each in seconds]
+
+
+MANY_TO_ONE = Case(
+    "many-to-one, 1,000 rows", library.MANY_TO_ONE, by_hand.many_to_one, 20, 1.2, times=3
+)
+CASES = (
+    Case("nested lists, 5,550 objects", library.NESTED, by_hand.nested, 20, 1.2, times=2),
+    Case("flat list, 5,000 rows", library.FLAT, by_hand.flat, 12, 1.2, times=2),
+    Case(
+        "connections three deep, the first 3 of each",
+        library.CONNECTIONS % "(first: 3)",
+        by_hand.first_connections,
+        10,
+        1.5,
+        times=20,
+        connections=True,
+    ),
+    Case(
+        "the same below all 50 authors",
+        library.CONNECTIONS % "",
+        by_hand.all_connections,
+        10,
+        1.5,
+        times=3,
+        connections=True,
+    ),
+    Case(
+        "one row by id, a Field",
+        library.ONE_FIELD,
+        by_hand.one_field,
+        None,
+        ONE_ROW,
+        times=100,
+        variables=library.field_variables,
+    ),
+    Case(
+        "one row by id, relay's node",
+        library.ONE_NODE,
+        by_hand.one_node,
+        None,
+        ONE_ROW,
+        times=100,
+        connections=True,
+        variables=library.node_variables,
+    ),
+)
+
+
+def rows() -> Iterator[Row]:
+    stock, our = library.stock_schemas(), library.our_schemas()
+
+    def on(database: str, engine: Engine) -> Iterator[Row]:
+        library.fill(engine, 2 * library.AUTHORS, reviews_each=0)
+        yield MANY_TO_ONE.row(database, engine, stock, our)
+        library.fill(engine, library.AUTHORS)
+        for case in CASES:
+            yield case.row(database, engine, stock, our)
+
+    return library.on_each_database(on)
