@@ -55,17 +55,41 @@ leg_matrix() {
     local python
     python=$(interpreter "$1") || not_run "no CPython $1 on this machine"
     copy_repository
-    make test PYTHON="$python" SQLALCHEMY="$2"
+    GSC_WAYS=few make test PYTHON="$python" SQLALCHEMY="$2"
 }
 
 # One line of SQLAlchemy at a time: the tests of both make the same tables.
 leg_databases() {
     export GSC_POSTGRES_URL=${GSC_POSTGRES_URL-postgresql+psycopg2://postgres@127.0.0.1:5432/postgres}
     export GSC_MARIADB_URL=${GSC_MARIADB_URL-mysql+pymysql://root@127.0.0.1:3306/}
-    export GSC_REQUIRE_DATABASES=1
+    export GSC_REQUIRE_DATABASES=1 GSC_WAYS=all
     copy_repository
     make .venv/databases.stamp SQLALCHEMY="$1"
     flock ../../databases.lock make test SQLALCHEMY="$1"
+}
+
+# The views, other packages' views and the faults of a server, over HTTP.
+leg_web() {
+    export GSC_POSTGRES_URL=${GSC_POSTGRES_URL-postgresql+psycopg2://postgres@127.0.0.1:5432/postgres}
+    export GSC_REQUIRE_DATABASES=1 GSC_REQUIRE_WEB=1
+    copy_repository
+    make .venv/web.stamp .venv/databases.stamp SQLALCHEMY="$1"
+    # The last version whose views take a context class, or the first whose views take none.
+    local server=graphql-server==3.0.0b7 needs=quart
+    [[ $1 == 2.0 ]] || server=graphql-server==3.0.0 needs=python-multipart
+    .venv/bin/python -m pip install --quiet "$server" "$needs"
+    .venv/bin/python -m pytest tests/web
+}
+
+# A headless Chromium opens the example. GraphiQL's files come from the packages that a CDN serves.
+leg_browser() {
+    { command -v chromium && command -v npm; } || lacks "no chromium or npm on this machine"
+    copy_repository
+    make .venv/web.stamp
+    npm install --prefix ../npm --no-audit --no-fund --ignore-scripts \
+        graphiql@3.9.0 react@18.3.1 react-dom@18.3.1 playwright-core@1.65.1
+    GSC_NODE_MODULES=$PWD/../npm/node_modules GSC_REQUIRE_BROWSER=1 GSC_REQUIRE_WEB=1 \
+        GSC_SCREENSHOTS=$PWD/.. .venv/bin/python -m pytest tests/web/test_browser.py
 }
 
 leg_peers() {
@@ -97,6 +121,8 @@ leg_properties() {
     copy_repository
     make .venv/ready.stamp
     GSC_EXAMPLES=5000 .venv/bin/python -m pytest tests/test_execution_property.py
+    GSC_EXAMPLES=1000 .venv/bin/python -m pytest tests/test_rows_property.py
+    GSC_EXAMPLES=3000 .venv/bin/python -m pytest tests/test_inheritance_property.py
 }
 
 leg_sanitizers() {
@@ -107,17 +133,19 @@ leg_sanitizers() {
     for library in libasan.so libubsan.so libstdc++.so.6; do # the last for greenlet, which is C++
         preload+="$(gcc -print-file-name=$library) "
     done
-    env LD_PRELOAD="$preload" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
+    env GSC_WAYS=few LD_PRELOAD="$preload" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
         UBSAN_OPTIONS=print_stacktrace=1 .venv/bin/python -m pytest
 }
 
+# What the rooms of C do: the whole suite takes a debug CPython half an hour.
 leg_debug_python() {
     local python
     python=$(command -v python3.11-dbg) || lacks "no python3.11-dbg on this machine"
     copy_repository
     make .venv/ready.stamp PYTHON="$python"
     ls graphene_sqlalchemy_c/_core.cpython-311d-*.so
-    make test
+    GSC_WAYS=few .venv/bin/python -m pytest tests/test_{attr,batch,converter,dispatch,execution}*.py \
+        tests/test_{inheritance,max_objects,page,rows,siblings}*.py tests/test_explain.py
 }
 
 # The demo's requests; without AsyncSession, whose greenlets switch stacks under valgrind's feet.
