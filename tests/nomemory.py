@@ -13,6 +13,13 @@ from pathlib import Path
 
 import pytest
 
+runs_plain_python = pytest.mark.skipif(
+    hasattr(sys, "gettotalrefcount"),
+    reason="a debug CPython 3.11 fails an assertion of its own in ceval.c when a frame of plain "
+    "Python code finds no memory",
+)
+"""For tests whose operations call Python code, not C alone."""
+
 MACHINERY = """
 import gc
 import os

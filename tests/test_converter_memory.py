@@ -1,10 +1,6 @@
 """The converter's rooms when an allocation fails."""
 
-import sys
-
-import pytest
-
-from .nomemory import count_failures
+from .nomemory import count_failures, runs_plain_python
 
 SCRIPT = """
 import sqlalchemy as sa
@@ -53,10 +49,6 @@ OPERATIONS = (dispatch, read, column, overridden, to_one, to_many)
 """
 
 
-@pytest.mark.skipif(
-    hasattr(sys, "gettotalrefcount"),
-    reason="a debug CPython 3.11 fails an assertion of its own in ceval.c when a frame of plain "
-    "Python code finds no memory",
-)
+@runs_plain_python
 def test_every_allocation_may_fail() -> None:
     assert count_failures(SCRIPT, 400) > 50

@@ -7,7 +7,6 @@ import sys
 import weakref
 from typing import Any
 
-import pytest
 from graphql import GraphQLObjectType, default_field_resolver, parse
 from sqlalchemy import create_engine, insert
 from sqlalchemy.orm import Session
@@ -17,7 +16,7 @@ from graphene_sqlalchemy_c import _core
 from graphene_sqlalchemy_c.levels import PlanOptions
 
 from . import inheritance_zoo as zoo
-from .nomemory import count_failures
+from .nomemory import count_failures, runs_plain_python
 from .rows_harness import by_key, root_of
 
 QUERY = """{ perhaps { __typename plate owner { name } ... on Car { doors owner { name } }
@@ -83,11 +82,7 @@ def living() -> int:
     return sum(not isinstance(each, weakref.ref) for each in gc.get_objects())
 
 
-@pytest.mark.skipif(
-    hasattr(sys, "gettotalrefcount"),
-    reason="a debug CPython 3.11 fails an assertion of its own in ceval.c when a frame of plain "
-    "Python code finds no memory",
-)
+@runs_plain_python
 def test_every_allocation_may_fail() -> None:
     assert count_failures(SCRIPT, 250) > 200
 

@@ -43,6 +43,7 @@ def served_by_uvicorn(app: Any) -> Iterator[str]:
     config = uvicorn.Config(app, port=0, log_level="warning")
     server = uvicorn.Server(config)
     socket = config.bind_socket()
+    socket.listen()  # requests wait from now on: the server's own thread may come later
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
     thread.start()
     try:
