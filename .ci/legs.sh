@@ -63,9 +63,11 @@ leg_databases() {
     export GSC_POSTGRES_URL=${GSC_POSTGRES_URL-postgresql+psycopg2://postgres@127.0.0.1:5432/postgres}
     export GSC_MARIADB_URL=${GSC_MARIADB_URL-mysql+pymysql://root@127.0.0.1:3306/}
     export GSC_REQUIRE_DATABASES=1 GSC_WAYS=all
+    local python
+    python=$(interpreter 3.11) || python=python3
     copy_repository
-    make .venv/databases.stamp SQLALCHEMY="$1"
-    flock ../../databases.lock make test SQLALCHEMY="$1"
+    make .venv/databases.stamp PYTHON="$python" SQLALCHEMY="$1"
+    flock ../../databases.lock make test PYTHON="$python" SQLALCHEMY="$1"
 }
 
 # The views, other packages' views and the faults of a server, over HTTP.
@@ -121,7 +123,7 @@ leg_properties() {
     copy_repository
     make .venv/ready.stamp
     GSC_EXAMPLES=5000 .venv/bin/python -m pytest tests/test_execution_property.py
-    GSC_EXAMPLES=1000 .venv/bin/python -m pytest tests/test_rows_property.py
+    GSC_EXAMPLES=5000 .venv/bin/python -m pytest tests/test_rows_property.py
     GSC_EXAMPLES=3000 .venv/bin/python -m pytest tests/test_inheritance_property.py
 }
 
@@ -144,8 +146,10 @@ leg_debug_python() {
     copy_repository
     make .venv/ready.stamp PYTHON="$python"
     ls graphene_sqlalchemy_c/_core.cpython-311d-*.so
-    GSC_WAYS=few .venv/bin/python -m pytest tests/test_{attr,batch,converter,dispatch,execution}*.py \
-        tests/test_{inheritance,max_objects,page,rows,siblings}*.py tests/test_explain.py
+    GSC_WAYS=few .venv/bin/python -m pytest \
+        tests/test_{attr,batch,converter,dispatch,execution,max_objects,siblings}*.py \
+        tests/test_inheritance{,_instances,_memory}.py tests/test_pages.py \
+        tests/test_rows_{instances,models,places}.py
 }
 
 # The demo's requests; without AsyncSession, whose greenlets switch stacks under valgrind's feet.

@@ -6,8 +6,7 @@ instances of a level at once, in one statement for each session and class. Calle
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+from functools import partial
 from typing import Any
 
 from sqlalchemy import inspect, select
@@ -17,7 +16,8 @@ from sqlalchemy.orm.attributes import instance_state, set_committed_value
 from ._core import BatchResolver
 from ._sqlalchemy import column_refusal, is_deferral, is_watched
 from .columns import entity_columns, key_expression, primary_key, primary_key_names
-from .statements import KEYS_PER_STATEMENT
+from .sessions import in_sessions
+from .statements import KEYS_PER_STATEMENT, chunks
 
 __all__ = [
     "load_attributes",
@@ -83,16 +83,7 @@ async def load_attributes_async(
     key: str | None, names: tuple[str, ...], instances: list[Any]
 ) -> list[Any]:
     """The same as :func:`load_attributes` for instances that live in AsyncSessions."""
-    results: dict[int, Any] = {}
-    by_session: dict[Any, list[Any]] = {}
-    for instance in instances:
-        by_session.setdefault(instance_state(instance).async_session, []).append(instance)
-    for session, members in by_session.items():
-        values = await session.run_sync(
-            lambda _, members=members: load_attributes(key, names, members)
-        )
-        results.update(zip(map(id, members), values, strict=True))
-    return [results[id(instance)] for instance in instances]
+    return await in_sessions(instances, partial(load_attributes, key, names))
 
 
 def _is_column(mapper: Mapper[Any], key: str) -> bool:
@@ -121,8 +112,8 @@ def _load(
     by_identity = {tuple(instance_state(each).identity or ()): each for each in instances}
     many = session.get_bind(mapper).dialect.name in _TAKE_MANY
     size = _MANY_KEYS if many else KEYS_PER_STATEMENT
-    for chunk in _chunks(list(by_identity), size // len(key)):
-        values = [identity[0] for identity in chunk] if len(key) == 1 else chunk
+    for chunk in chunks(by_identity, size // len(key)):
+        values = [identity[0] for identity in chunk] if len(key) == 1 else list(chunk)
         for row in session.execute(statement.where(key_expression(key).in_(values))).all():
             instance = by_identity.get(tuple(row[: len(key)]))
             if instance is not None:
@@ -142,12 +133,6 @@ def _takes(instance: Any, name: str) -> bool:
     if name not in state.unloaded:
         return False
     return name not in state.callables or is_deferral(state.callables[name])
-
-
-def _chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
-    remaining = iter(items)
-    while chunk := list(islice(remaining, size)):
-        yield chunk
 
 
 def _read(instance: Any, key: str | None) -> Any:

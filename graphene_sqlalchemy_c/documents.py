@@ -15,6 +15,7 @@ from graphql import (
     Source,
     specified_rules,
     validate,
+    validate_schema,
 )
 
 from .execution import PlanStore
@@ -150,12 +151,12 @@ class DocumentCache:
     def load(
         self, schema: GraphQLSchema, source: str | Source, hide_suggestions: bool = False
     ) -> CachedDocument | list[GraphQLError]:
-        """The document of that source, parsed and validated now or before.
+        """The document of that source, parsed and validated now or before, as the schema was.
 
         :param schema: the schema to validate for
         :param source: the source, as `graphql.parse` takes it
         :param hide_suggestions: leave suggestions out of validation errors
-        :returns: the document, or the errors it has
+        :returns: the document, or the errors that it or the schema has
         :raises TypeError: when the source is not one, as `graphql.parse`
         """
         key: Any
@@ -166,7 +167,7 @@ class DocumentCache:
         entry = self._get(schema, key) if key is not None else None
         if entry is not None:
             return entry
-        document = self.read(schema, source, hide_suggestions)
+        document = validate_schema(schema) or self.read(schema, source, hide_suggestions)
         if isinstance(document, list):
             return document
         body = source.body if isinstance(source, Source) else str(source)

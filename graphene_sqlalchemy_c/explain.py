@@ -10,25 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from graphql import (
-    FragmentDefinitionNode,
-    GraphQLError,
-    GraphQLSchema,
-    OperationDefinitionNode,
-    default_field_resolver,
-    get_operation_ast,
-    validate_schema,
-)
+from graphql import GraphQLError, GraphQLSchema, default_field_resolver, validate_schema
 
 from ._core import Plan
 from .documents import DocumentCache
 from .execution import effective_options
-from .explain_arguments import (
-    read_variables,
-)
+from .explain_arguments import read_variables
 from .explain_levels import LevelWalker
 from .explain_sql import SqlText
 from .explanation import ExplainError, Explanation
+from .operations import Operation, operations_of
 
 __all__ = ["explain"]
 
@@ -42,7 +33,7 @@ def explain(
     dialect: str = "postgresql",
 ) -> Explanation:
     """Explain an operation of a document; see `Schema.explain`."""
-    operation, fragments = _operation(schema, documents, source, operation_name)
+    operation, fragments, _ = _operation(schema, documents, source, operation_name)
     variables, missing = read_variables(schema, operation, variable_values or {})
     root_type = schema.get_root_type(operation.operation)
     if root_type is None:
@@ -72,18 +63,13 @@ def explain(
 
 def _operation(
     schema: GraphQLSchema, documents: DocumentCache, source: Any, name: str | None
-) -> tuple[OperationDefinitionNode, dict[str, FragmentDefinitionNode]]:
+) -> Operation:
     document = validate_schema(schema) or documents.read(schema, source)
     if isinstance(document, list):
         raise ExplainError(*map(str, document))
-    operation = get_operation_ast(document, name)
+    operation = operations_of(schema, document).get(name)
     if operation is None and name is not None:
         raise ExplainError(f"Unknown operation named '{name}'.")
     if operation is None:
         raise ExplainError("Must provide operation name if query contains multiple operations.")
-    fragments = {
-        each.name.value: each
-        for each in document.definitions
-        if isinstance(each, FragmentDefinitionNode)
-    }
-    return operation, fragments
+    return operation

@@ -28,7 +28,7 @@ from .explain_sql import SqlText, key_is_given
 from .explanation import LevelExplanation
 from .levels import Level, PlanOptions, is_connection, is_mapped, is_mapped_class
 from .narrowing import NotNarrow
-from .pagination import NO_NODES, START, STOP, Page, page_limits, page_parameters
+from .pagination import NO_NODES, START, STOP, Page, page_limits
 from .queries import (
     NodeQuery,
     RootConnection,
@@ -190,7 +190,7 @@ class LevelWalker:
             if plan.level is not None and plan.level.counts and not (counted or load.page.is_whole):
                 made_sql.append(selects.totals(route, load.arrangement))
             if not arguments.has_open_page:
-                parameters = page_parameters(load.page, counted)
+                parameters = {} if counted else load.page.parameters
         return made(
             by_rows=by_rows,
             reason=None if by_rows else reason,

@@ -105,6 +105,9 @@ class Level:
     templates: dict[Any, Any] = field(default_factory=dict)
     """Statements that stand in for those of resolvers, by their shape."""
 
+    _positions: dict[Any, tuple[int, ...]] = field(default_factory=dict)
+    _descendants: tuple[Any, tuple[Mapper[Any], ...]] = None, ()
+
     fallbacks: set[str] | None = field(default_factory=set)
     """Why instances were loaded after all, each reason once; None where it is not logged."""
 
@@ -126,17 +129,27 @@ class Level:
 
         A listener may have been added since the level was planned.
         """
-        return (
-            self.by_rows
-            and sees_rows(session)
-            and (self.mapper is None or not any(map(is_watched, self.mapper.self_and_descendants)))
-        )
+        if not (self.by_rows and sees_rows(session)):
+            return False
+        return self.mapper is None or not any(map(is_watched, self._shown(self.mapper)))
+
+    def _shown(self, mapper: Mapper[Any]) -> tuple[Mapper[Any], ...]:
+        """The mappers of the objects; the collection is another once a class was added."""
+        known = mapper.self_and_descendants
+        if self._descendants[0] is not known:
+            self._descendants = known, tuple(known)
+        return self._descendants[1]
 
     def positions(self, mapper: Mapper[Any], names: tuple[str, ...]) -> tuple[int, ...]:
         """The columns of a row that hold attributes of a mapper."""
-        if self.kinds is not None:
-            return tuple(self.kinds.positions[mapper, name] for name in names)
-        return tuple(self._index[name] for name in names)
+        found = self._positions.get((mapper, names))
+        if found is None:
+            if self.kinds is not None:
+                found = tuple(self.kinds.positions[mapper, name] for name in names)
+            else:
+                found = tuple(self._index[name] for name in names)
+            self._positions[mapper, names] = found
+        return found
 
     @cached_property
     def _index(self) -> dict[str, int]:

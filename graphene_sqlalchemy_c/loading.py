@@ -6,8 +6,7 @@ Everything here runs once per level of a query; the loops over parents and rows 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,7 +20,7 @@ from . import _core
 from ._sqlalchemy import carried_options, column_refusal
 from .attributes import load_columns
 from .sessions import has_changes
-from .statements import KEYS, NotBatchable, RelationshipStatements, Route
+from .statements import KEYS, NotBatchable, RelationshipStatements, Route, chunks
 
 _MISSING = object()
 
@@ -390,14 +389,3 @@ def may_be_equal(keys: Iterable[Any]) -> bool:
     keys = list(keys)
     folded = {tuple(map(fold, key)) if isinstance(key, tuple) else fold(key) for key in keys}
     return len(folded) < len(keys)
-
-
-def chunks(by_key: dict[Any, list[Any]], size: int | None) -> Iterator[dict[Any, list[Any]]]:
-    """The keys in portions of one statement each."""
-    if size is None or len(by_key) <= size:
-        if by_key:
-            yield by_key
-        return
-    items = iter(by_key.items())
-    while chunk := dict(islice(items, size)):
-        yield chunk

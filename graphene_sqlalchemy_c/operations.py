@@ -41,7 +41,7 @@ class Operation(NamedTuple):
 
     def plain_values(self, inputs: dict[str, Any] | None) -> dict[str, Any] | None:
         """The coerced variables of a request; None where graphql-core has to coerce them."""
-        if self.variables is None:
+        if self.variables is None or not (inputs is None or isinstance(inputs, dict)):
             return None
         if not self.variables:
             return {}

@@ -197,6 +197,19 @@ class Page:
         """Whether it is the whole connection."""
         return self.start == 0 and self.stop is None and not self.needs_total
 
+    @cached_property
+    def parameters(self) -> dict[str, int]:
+        """The parameters of :func:`page_statement`, unless it is counted."""
+        parameters = {START: self.start} if self.start else {}
+        if self.stop is not None:
+            parameters[STOP] = self.stop
+        return parameters
+
+    @cached_property
+    def shape(self) -> tuple[bool, bool]:
+        """What of the page :func:`page_statement` depends on, unless it is counted."""
+        return bool(self.start), self.stop is not None
+
 
 @lru_cache(maxsize=1024)
 def _page(first: int | None, last: int | None, after: str | None, before: str | None) -> Page:
@@ -240,8 +253,6 @@ class Arrangement:
         The default of the argument would displace the relationship's own order, and coerced
         arguments do not tell it from one that was written: the field node does.
         """
-        if "sort" not in arguments and "filter" not in arguments:
-            return NOT_ARRANGED
         written = {
             argument.name.value
             for argument in node.arguments
@@ -383,21 +394,6 @@ def totals_statement(
     pairs = route.unordered(*labels, *primary_key(mapper)).distinct()
     columns = list(arrangement.filtered(pairs).subquery().c)[: len(labels)]
     return select(*columns, func.count()).group_by(*columns)
-
-
-def page_parameters(page: Page, counted: bool) -> dict[str, int]:
-    """The parameters of :func:`page_statement`."""
-    parameters = {}
-    if not counted and page.start:
-        parameters[START] = page.start
-    if not counted and page.stop is not None:
-        parameters[STOP] = page.stop
-    return parameters
-
-
-def page_shape(page: Page, counted: bool) -> Any:
-    """What of a page its statement depends on."""
-    return page if counted else (bool(page.start), page.stop is not None)
 
 
 def _counted_range(page: Page, offset: Any, total: Any) -> ColumnElement[bool]:

@@ -28,7 +28,7 @@ from .inheritance import are_mapped
 from .levels import Level, is_mapped
 from .narrowing import EntityStatement, NotNarrow, Statement
 from .pagination import START, STOP, Page, sort_clauses
-from .sessions import NotRows, Origin, fetch_all, fetch_entities, fetch_rows
+from .sessions import NotRows, Origin, RowReader, fetch_all, fetch_entities
 from .templates import Template, template_of
 
 __all__ = [
@@ -126,16 +126,17 @@ def statement_query(
 
 def _run_statement(statement: Statement, many: bool, session: Session, level: Level | None) -> Any:
     if level is not None and level.mapper is not None and level.is_usable(session):
+        reader = RowReader(session)
         try:
-            rows, options = _rows(statement, session, level, level.mapper)
-            return _as_value(rows, many, Origin(session, options, level))
+            rows, options = _rows(statement, reader, level, level.mapper)
+            return _as_value(rows, many, Origin(reader, options, level))
         except (NotNarrow, NotRows) as reason:
             level.fall_back(str(reason))
     return _as_value(_instances(statement, session), many, None)
 
 
 def _rows(
-    statement: Statement, session: Session, level: Level, mapper: Mapper[Any]
+    statement: Statement, reader: RowReader, level: Level, mapper: Mapper[Any]
 ) -> tuple[list[tuple[Any, ...]], tuple[Any, ...]]:
     """The rows of a statement, and the options that they carry.
 
@@ -143,12 +144,12 @@ def _rows(
     """
     template = _list_template(level, statement, mapper)
     if template is not None:
-        return fetch_rows(session, mapper, *template)
+        return reader.fetch(mapper, *template)
     entity = EntityStatement.of(statement, mapper)
     if not (entity.is_query and entity.is_joined):
-        return fetch_rows(session, mapper, entity.rows(level), {}, entity.options)
+        return reader.fetch(mapper, entity.rows(level), {}, entity.options)
     narrowed = entity.rows(level).add_columns(*entity.primary_key)
-    rows, options = fetch_rows(session, mapper, narrowed, {}, entity.options)
+    rows, options = reader.fetch(mapper, narrowed, {}, entity.options)
     unique: dict[tuple[Any, ...], Any] = {}
     for row in rows:
         unique.setdefault(row[len(level.columns) :], row)  # where it came first, as Query has it
@@ -263,11 +264,12 @@ def _run_node(
         return _run_statement(criteria.where(column == key), False, session, level)
     if level is None or level.mapper is not mapper or not level.is_usable(session):
         return session.get(mapper.class_, key)
+    reader = RowReader(session)
     try:
-        rows, options = fetch_rows(session, mapper, node_statement(mapper, level), {_KEY: key})
+        rows, options = reader.fetch(mapper, node_statement(mapper, level), {_KEY: key})
     except NotRows:
         return session.get(mapper.class_, key)
-    return _as_value(rows, False, Origin(session, options, level))
+    return _as_value(rows, False, Origin(reader, options, level))
 
 
 def node_statement(mapper: Mapper[Any], level: Level) -> Select[Any]:
@@ -384,7 +386,7 @@ class RootPage:
     def __init__(
         self, session: Session, statement: Any, mapper: Mapper[Any], page: Page, level: Level
     ) -> None:
-        self._session = session
+        self._reader = RowReader(session)
         self._statement = statement
         self._mapper = mapper
         self._page = page
@@ -427,7 +429,7 @@ class RootPage:
         self, rows: list[Any], start: int, total: int, has_previous: bool, has_next: bool
     ) -> RowGroup:
         level = self._nodes or self._level
-        origin = Origin(self._session, self._options, level)
+        origin = Origin(self._reader, self._options, level)
         kind = INSTANCES if self._nodes is None else PAGE
         return RowGroup(origin, rows, kind, start, total, has_previous, has_next)
 
@@ -463,11 +465,9 @@ class RootPage:
     def _fetch(self, start: int, stop: int | None) -> list[Any]:
         statement, parameters = self.rows(limit_parameters(start, stop))
         if self._nodes is None:
-            return fetch_entities(self._session, self._mapper, statement, parameters)
+            return fetch_entities(self._reader.session, self._mapper, statement, parameters)
         options = self._entity.options if "_entity" in vars(self) else ()
-        rows, self._options = fetch_rows(
-            self._session, self._mapper, statement, parameters, options
-        )
+        rows, self._options = self._reader.fetch(self._mapper, statement, parameters, options)
         return rows
 
     def rows(self, limits: dict[str, int]) -> Template:
@@ -513,7 +513,7 @@ class RootPage:
         return select(func.count()).select_from(found.subquery()).options(*self._entity.options)
 
     def _count(self) -> int:
-        rows, _ = fetch_rows(self._session, self._mapper, self.total, {})
+        rows, _ = self._reader.fetch(self._mapper, self.total, {})
         return int(rows[0][0])
 
 

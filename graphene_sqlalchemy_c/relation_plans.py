@@ -17,7 +17,7 @@ from ._core import BatchResolver, ConnectionResolver
 from .columns import primary_key, primary_key_names
 from .levels import Level
 from .loading import RelationshipLoader
-from .pagination import Arrangement, Page, page_shape, page_statement, totals_statement
+from .pagination import Arrangement, Page, page_statement, totals_statement
 from .statements import Route
 from .templates import MAX_TEMPLATES
 
@@ -138,9 +138,9 @@ class RelationSelects:
         :param is_plain: whether nobody but us changes the statement.
         """
         is_direct = is_plain and self._may_be_direct
-        shape = None
+        shape: Any = None
         if page is not None and not (page.is_whole and not self._repeats):
-            shape = page_shape(page, counted)
+            shape = page if counted else page.shape
         key = (dialect.name, route.through_parent, page is None, shape, is_direct)
         statement = None if arrangement else self._kept.get(key)
         if statement is None:

@@ -11,10 +11,8 @@ from functools import partial
 from typing import Any
 
 from graphql import FieldNode, GraphQLResolveInfo
-from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import async_session
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import instance_state
 
 from . import _core
 from ._core import BatchResolver, ConnectionResolver
@@ -23,7 +21,6 @@ from ._sqlalchemy import arranged_options, carried_options
 from .batching import join_batch
 from .levels import Level
 from .loading import (
-    chunks,
     collect,
     comparable,
     may_be_equal,
@@ -31,10 +28,10 @@ from .loading import (
     take_from_identity_map,
     warn_of_surplus,
 )
-from .pagination import NO_NODES, NOT_ARRANGED, Arrangement, Page, page_parameters
+from .pagination import NO_NODES, NOT_ARRANGED, Arrangement, Page
 from .relation_plans import RelationPlan
-from .sessions import NotRows, Origin, fetch_entities, fetch_rows, is_plain, sees_rows
-from .statements import KEYS, Route
+from .sessions import NotRows, Origin, RowReader, fetch_entities, in_sessions, sees_rows
+from .statements import KEYS, Route, chunks
 
 __all__ = ["RelationLoad", "load_relation", "load_relation_async"]
 
@@ -80,22 +77,10 @@ async def load_relation_async(
         return load_relation(resolver, level, origin, members, arguments, node, variables)
 
     if origin is not None:
-        session = async_session(origin.session)
+        session = async_session(origin.reader.session)
         assert session is not None
         return await session.run_sync(lambda _: load(parents))
-    results: list[Any] = [None] * len(parents)
-    by_session: dict[Any, list[int]] = {}
-    for position, parent in enumerate(parents):
-        by_session.setdefault(instance_state(parent).async_session, []).append(position)
-    for session, positions in by_session.items():
-        members = [parents[position] for position in positions]
-        if session is None:
-            loaded = load(members)
-        else:
-            loaded = await session.run_sync(lambda _, members=members: load(members))
-        for position, value in zip(positions, loaded, strict=True):
-            results[position] = value
-    return results
+    return await in_sessions(parents, load)
 
 
 class RelationLoad:
@@ -121,7 +106,8 @@ class RelationLoad:
         self.arrangement = NOT_ARRANGED
         self.page: Page | None = None
         if plan.is_connection:
-            self.arrangement = Arrangement.of(arguments, node, variables, plan.target)
+            if "sort" in arguments or "filter" in arguments:
+                self.arrangement = Arrangement.of(arguments, node, variables, plan.target)
             if plan.level is not None:
                 page = Page.of(arguments)
                 self.page = page if plan.level.shows_page else NO_NODES
@@ -143,10 +129,10 @@ class RelationLoad:
         carried = carried_options(origin.options, self.relationship)
         assert carried is not None, "only criteria are carried from rows"
         try:
-            load = _GroupLoad(self, origin.session, carried, keys_of, answers)
+            load = _GroupLoad(self, origin.reader, carried, keys_of, answers)
             load.run(None)
         except NotRows:
-            load = _GroupLoad(self, origin.session, carried, keys_of, answers, by_rows=False)
+            load = _GroupLoad(self, origin.reader, carried, keys_of, answers, by_rows=False)
             load.run(None)
         if load.left:
             raise NotImplementedError(
@@ -166,7 +152,8 @@ class RelationLoad:
         groups, rest = _core.group_parents(parents, self.loader.key)
         for (session, options), members in groups.items():
             carried = carried_options(options, self.relationship)
-            if carried is None or not sees_rows(session) or not is_plain(session):
+            reader = RowReader(session)
+            if carried is None or not sees_rows(session) or not reader.is_plain:
                 rest += members
                 continue
             try:
@@ -176,7 +163,7 @@ class RelationLoad:
                     )
                     rest += left
                 keys_of = partial(_keys_of_instances, session)
-                load = _GroupLoad(self, session, carried, keys_of, answers)
+                load = _GroupLoad(self, reader, carried, keys_of, answers)
                 load.run(members)
                 rest += load.left
             except Exception as error:
@@ -210,12 +197,12 @@ class RelationLoad:
         self, session: Session, carried: tuple[Any, ...], members: list[Any], answers: Any
     ) -> list[Any]:
         """Load for parents of one session; returns those that no statement can answer for."""
-        keys_of = partial(_keys_of_instances, session)
+        reader, keys_of = RowReader(session), partial(_keys_of_instances, session)
         try:
-            load = _GroupLoad(self, session, carried, keys_of, answers)
+            load = _GroupLoad(self, reader, carried, keys_of, answers)
             load.run(members)
         except NotRows:
-            load = _GroupLoad(self, session, carried, keys_of, answers, by_rows=False)
+            load = _GroupLoad(self, reader, carried, keys_of, answers, by_rows=False)
             load.run(members)
         return load.left
 
@@ -290,19 +277,20 @@ class _GroupLoad:
     def __init__(
         self,
         load: RelationLoad,
-        session: Session,
+        reader: RowReader,
         carried: tuple[Any, ...],
         keys_of: Callable[[Route, Any], Any],
         answers: Any,
         by_rows: bool = True,
     ) -> None:
         assert load.loader.statements is not None, "a level is planned with statements"
+        session, level, page = reader.session, load.plan.level, load.page
         self._load = load
-        self._page = load.page
+        self._page = page
         self._relationship = load.relationship
         self._target = load.plan.target
         self._statements = load.loader.statements
-        self._session = session
+        self._reader = reader
         self._dialect = session.get_bind(self._target).dialect
         self._carried = carried
         self._keys_of = keys_of
@@ -311,9 +299,17 @@ class _GroupLoad:
         """Parents that no statement can answer for."""
         nodes = load.plan.nodes if by_rows else None
         self._nodes = nodes if nodes is not None and nodes.is_usable(session) else None
-        level = self._nodes or load.plan.level
-        self._origin = None if level is None else Origin(session, carried, level)
         self._selects = load.plan.selects(self._nodes)
+        shown = self._nodes or level
+        self._origin = None if shown is None else Origin(reader, carried, shown)
+        self._is_counted = page is not None and page.needs_total
+        self._asks_totals = (
+            page is not None
+            and level is not None
+            and level.counts
+            and not (page.needs_total or page.is_whole)
+        )
+        """Whether the totals are asked for, and the rows do not tell."""
 
     def run(self, members: list[Any] | None) -> None:
         """Load for the members; None for all of them, where they are rows."""
@@ -359,21 +355,6 @@ class _GroupLoad:
 
     # -- one chunk --
 
-    @property
-    def _is_counted(self) -> bool:
-        return self._page is not None and self._page.needs_total
-
-    @property
-    def _asks_totals(self) -> bool:
-        """Whether the totals are asked for, and the rows do not tell."""
-        level, page = self._load.plan.level, self._page
-        return (
-            page is not None
-            and level is not None
-            and level.counts
-            and not (page.needs_total or page.is_whole)
-        )
-
     def _children(
         self, route: Route, chunk: dict[Any, Any], counted: bool
     ) -> tuple[dict[Any, list[Any]], int]:
@@ -381,34 +362,24 @@ class _GroupLoad:
         if self._page is NO_NODES:
             return {}, 0
         parameters: dict[str, Any] = {KEYS: list(chunk)}
-        if self._page is not None:
-            parameters.update(page_parameters(self._page, counted))
-        selects, width = self._selects, len(route.keys)
-        arrangement = self._load.arrangement
-        statement = self._carrying(
-            selects.children(
-                route, self._dialect, self._page, arrangement, counted, is_plain(self._session)
-            )
+        if self._page is not None and not counted:
+            parameters.update(self._page.parameters)
+        selects, width, reader = self._selects, len(route.keys), self._reader
+        statement = selects.children(
+            route, self._dialect, self._page, self._load.arrangement, counted, reader.is_plain
         )
+        if self._carried:
+            statement = statement.options(*self._carried)
         rows: list[Any]
         if self._nodes is not None:
-            rows = self._fetch_rows(statement, parameters)
+            rows, options = reader.fetch(self._target, statement, parameters, self._carried)
+            if self._origin is not None and options != self._origin.options:
+                self._origin = Origin(reader, options, self._origin.level)
         else:
-            rows = fetch_entities(self._session, self._target, statement, parameters)
+            rows = fetch_entities(reader.session, self._target, statement, parameters)
             if self._page is None:
                 return _core.match_rows(rows, chunk, width)
         return _core.group_rows(rows, chunk, len(selects.columns), width, selects.unique)
-
-    def _fetch_rows(self, statement: Select[Any], parameters: dict[str, Any]) -> list[Any]:
-        rows, options = fetch_rows(
-            self._session, self._target, statement, parameters, self._carried
-        )
-        if self._origin is not None and options != self._origin.options:
-            self._origin = Origin(self._session, options, self._origin.level)
-        return rows
-
-    def _carrying(self, statement: Select[Any]) -> Select[Any]:
-        return statement.options(*self._carried) if self._carried else statement
 
     def _give(
         self,
@@ -459,8 +430,8 @@ class _GroupLoad:
 
     def _totals(self, route: Route, chunk: dict[Any, Any]) -> dict[Any, int]:
         """The number of children of each key, in one statement."""
-        statement = self._carrying(self._selects.totals(route, self._load.arrangement))
-        rows, _ = fetch_rows(self._session, self._target, statement, {KEYS: list(chunk)})
+        statement = self._selects.totals(route, self._load.arrangement).options(*self._carried)
+        rows, _ = self._reader.fetch(self._target, statement, {KEYS: list(chunk)})
         if len(route.keys) == 1:
             return {row[0]: row[1] for row in rows}
         return {tuple(row[:-1]): row[-1] for row in rows}

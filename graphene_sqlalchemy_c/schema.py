@@ -8,15 +8,15 @@ from threading import Lock
 from typing import Any
 
 import graphene
+import graphql
 from graphql import (
     ASTValidationRule,
-    DocumentNode,
     ExecutionResult,
+    GraphQLError,
     GraphQLSchema,
     Source,
     default_field_resolver,
     default_type_resolver,
-    validate_schema,
 )
 
 from ._graphql import (
@@ -62,64 +62,74 @@ class _KeptDocumentContext:
         self._document = document
         self._shares_objects = shares_objects
 
-    def build(
+    def build(self, *args: Any, **options: Any) -> Any:
+        """The context that the class builds, or its errors."""
+        return self._informed(self._class.build(*args, **options))
+
+    def plain(
         self,
         schema: GraphQLSchema,
-        document: DocumentNode,
         root_value: Any,
         context_value: Any,
-        variable_values: dict[str, Any] | None,
+        inputs: dict[str, Any] | None,
         operation_name: str | None,
         field_resolver: Any,
         type_resolver: Any,
-        subscribe_field_resolver: Any,
-        max_coercion_errors: int,
-        middleware: Any,
         is_awaitable: Any,
-        **options: Any,
     ) -> Any:
-        """A context; graphql-core makes it, or says what is wrong, where a request is not plain."""
-        cls = self._class
-        operation = values = None
-        if middleware is None and is_plain_build(cls):
-            operation = self._document.operations.get(operation_name)
-            values = operation.plain_values(variable_values) if operation else None
-        context: Any
-        if operation is not None and values is not None:
-            context = cls(
-                schema,
-                operation.fragments,
-                root_value,
-                context_value,
-                operation.definition,
-                values,
-                field_resolver or default_field_resolver,
-                type_resolver or default_type_resolver,
-                default_field_resolver,
-                CollectedErrors(),
-                None,
-                is_awaitable,
-            )
-        else:
-            context = cls.build(
-                schema,
-                document,
-                root_value,
-                context_value,
-                variable_values,
-                operation_name,
-                field_resolver,
-                type_resolver,
-                subscribe_field_resolver,
-                max_coercion_errors,
-                middleware,
-                is_awaitable,
-                **options,
-            )
+        """The context of a plain request without middleware.
+
+        :return: None where graphql-core has to make it, or to say what is wrong.
+        """
+        operation = self._document.operations.get(operation_name)
+        values = operation.plain_values(inputs) if operation else None
+        if operation is None or values is None or not is_plain_build(self._class):
+            return None
+        context = self._class(
+            schema,
+            operation.fragments,
+            root_value,
+            context_value,
+            operation.definition,
+            values,
+            field_resolver or default_field_resolver,
+            type_resolver or default_type_resolver,
+            default_field_resolver,
+            CollectedErrors(),
+            None,
+            is_awaitable,
+        )
+        return self._informed(context)
+
+    def _informed(self, context: Any) -> Any:
+        """The context, which knows the document's plans."""
         if isinstance(context, DefaultExecutionContext):
             context.plans = self._document.plans
             context.shares_objects = self._shares_objects
         return context
+
+
+def _respond(context: graphql.ExecutionContext, root_value: Any) -> Any:
+    """What `graphql.execute` does with a context that has been built."""
+    collected = context.collected_errors
+    data: Any = None
+    try:
+        data = context.execute_operation(context.operation, root_value)
+        if context.is_awaitable(data):
+            return _respond_later(context, data)
+    except GraphQLError as error:
+        collected.add(error, None)
+    return context.build_response(data, collected.errors)
+
+
+async def _respond_later(context: graphql.ExecutionContext, awaitable: Any) -> ExecutionResult:
+    collected = context.collected_errors
+    data: Any = None
+    try:
+        data = await awaitable
+    except GraphQLError as error:
+        collected.add(error, None)
+    return context.build_response(data, collected.errors)
 
 
 def _execute(
@@ -141,15 +151,26 @@ def _execute(
     shares_objects: bool = False,
 ) -> Any:
     """`graphql_impl` of graphql-core, with the document from the cache."""
-    errors = validate_schema(schema)
-    if errors:
-        return ExecutionResult(data=None, errors=errors)
     # A suggestion would tell what introspection may not.
     hide_suggestions = hide_suggestions or not documents.limits.introspection
     document = documents.load(schema, source, hide_suggestions)
     if isinstance(document, list):
         return ExecutionResult(data=None, errors=document)
     context_class = execution_context_class or default_class or execute_module.ExecutionContext
+    kept = _KeptDocumentContext(context_class, document, shares_objects)
+    if middleware is None:
+        context = kept.plain(
+            schema,
+            root_value,
+            context_value,
+            variable_values,
+            operation_name,
+            field_resolver,
+            type_resolver,
+            is_awaitable,
+        )
+        if context is not None:
+            return _respond(context, root_value)
     return execute_module.execute(
         schema,
         document.document,
@@ -162,7 +183,7 @@ def _execute(
         None,
         50,
         middleware,
-        _KeptDocumentContext(context_class, document, shares_objects),
+        kept,
         is_awaitable,
         hide_suggestions,
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Result, ScalarResult, Select
+from sqlalchemy import Connection, Result, ScalarResult, Select
 from sqlalchemy.exc import ArgumentError, InvalidRequestError
-from sqlalchemy.ext.asyncio import async_session
+from sqlalchemy.ext.asyncio import AsyncSession, async_session
 from sqlalchemy.ext.horizontal_shard import ShardedSession
-from sqlalchemy.orm import Mapper, Session
+from sqlalchemy.orm import Mapper, Session, SessionTransaction
+from sqlalchemy.orm.attributes import instance_state
 
 from ._core import row_tuples
 from ._sqlalchemy import executed_statement, is_execution_watched, narrowing_options
@@ -17,23 +18,15 @@ from ._sqlalchemy import executed_statement, is_execution_watched, narrowing_opt
 if TYPE_CHECKING:
     from .levels import Level
 
-__all__ = ["NotRows", "Origin", "fetch_all", "fetch_entities", "fetch_rows", "sees_rows"]
-
-
-class Origin:
-    """From where rows are loaded, and what the loads below them carry."""
-
-    __slots__ = ("level", "options", "session")
-
-    def __init__(self, session: Session, options: tuple[Any, ...], level: Level) -> None:
-        self.session = session
-        self.options = options
-        self.level = level
-
-    @property
-    def needs_await(self) -> bool:
-        """Whether the session is an AsyncSession's."""
-        return async_session(self.session) is not None
+__all__ = [
+    "NotRows",
+    "Origin",
+    "RowReader",
+    "fetch_all",
+    "fetch_entities",
+    "in_sessions",
+    "sees_rows",
+]
 
 
 def has_changes(session: Session) -> bool:
@@ -51,55 +44,121 @@ def sees_rows(session: Session) -> bool:
     return session.autoflush or not has_changes(session)
 
 
-def is_plain(session: Session) -> bool:
-    """Whether a session leaves its statements alone."""
-    cls = type(session)
-    return (
-        cls.execute is Session.execute
-        and cls.connection is Session.connection
-        and not is_execution_watched(session)
-        and not getattr(session, "execution_options", None)
-    )
-
-
 class NotRows(Exception):
     """The session has a say in its statements that only instances can follow."""
 
 
-def fetch_rows(
-    session: Session,
-    mapper: Mapper[Any],
-    statement: Select[Any],
-    parameters: dict[str, Any],
-    options: tuple[Any, ...] = (),
-) -> tuple[list[tuple[Any, ...]], tuple[Any, ...]]:
-    """The rows of a statement of columns, and the options that the loads below them carry.
+class RowReader:
+    """Reads the rows of a root field and of what is below it through a session.
 
-    The session's connection executes it, which spares what ``Session.execute`` does for objects;
-    a session with pending changes, with listeners or with methods of its own does it itself, and
-    then what it did to the statement counts.
+    What a session is like is asked once. Its connection is kept for as long as its transaction.
 
-    :param mapper: what the statement is about, for ``get_bind``.
-    :param options: of the statement, as far as they propagate.
-    :raises NotRows: when what the session did is not certain to be right for rows.
+    :param session: that is read through.
     """
-    plain = is_plain(session)
-    if plain and not has_changes(session):
-        connection = session.connection(bind_arguments={"mapper": mapper, "clause": statement})
-        return row_tuples(connection.execute(statement, parameters).all()), options
-    try:
-        result = session.execute(statement, parameters, bind_arguments={"mapper": mapper})
-    except ArgumentError as error:
-        if plain:
-            raise
-        raise NotRows(str(error)) from error  # an option for objects, which columns do not take
-    if not plain:
-        executed = executed_statement(result)
-        added = None if executed is None else narrowing_options(executed)
-        if added is None or isinstance(added, str):
-            raise NotRows("the session executes another statement")
-        options = (*options, *(option for option in added if option not in options))
-    return row_tuples(result.all()), options
+
+    __slots__ = ("_connections", "_transaction", "is_plain", "session")
+
+    def __init__(self, session: Session) -> None:
+        cls = type(session)
+        self.session = session
+        self.is_plain = (
+            cls.execute is Session.execute
+            and cls.connection is Session.connection
+            and not is_execution_watched(session)
+            and not getattr(session, "execution_options", None)
+        )
+        """Whether the session leaves its statements alone."""
+        self._transaction: SessionTransaction | None = None
+        self._connections: dict[Any, Connection] = {}
+
+    def fetch(
+        self,
+        mapper: Mapper[Any],
+        statement: Select[Any],
+        parameters: dict[str, Any],
+        options: tuple[Any, ...] = (),
+    ) -> tuple[list[tuple[Any, ...]], tuple[Any, ...]]:
+        """The rows of a statement of columns, and the options that the loads below them carry.
+
+        The session's connection executes it, which spares what ``Session.execute`` does for
+        objects; a session with pending changes, with listeners or with methods of its own does it
+        itself, and then what it did to the statement counts.
+
+        :param mapper: what the statement is about, for ``get_bind``.
+        :param options: of the statement, as far as they propagate.
+        :raises NotRows: when what the session did is not certain to be right for rows.
+        """
+        session = self.session
+        if self.is_plain and not has_changes(session):
+            connection = self._connection(mapper, statement)
+            return row_tuples(connection.execute(statement, parameters).all()), options
+        try:
+            result = session.execute(statement, parameters, bind_arguments={"mapper": mapper})
+        except ArgumentError as error:
+            if self.is_plain:
+                raise
+            raise NotRows(str(error)) from error  # an option for objects, which columns do not take
+        if not self.is_plain:
+            executed = executed_statement(result)
+            added = None if executed is None else narrowing_options(executed)
+            if added is None or isinstance(added, str):
+                raise NotRows("the session executes another statement")
+            options = (*options, *(option for option in added if option not in options))
+        return row_tuples(result.all()), options
+
+    def _connection(self, mapper: Mapper[Any], statement: Select[Any]) -> Connection:
+        """The session's connection for a statement, as ``Session.connection`` gives it."""
+        session = self.session
+        bind = session.get_bind(mapper=mapper, clause=statement)
+        transaction = session.get_transaction()
+        # Only the session itself knows when to begin a savepoint.
+        if transaction is not None and transaction is self._transaction:
+            connection = self._connections.get(bind)
+            if connection is not None and not session.in_nested_transaction():
+                return connection
+        else:
+            self._connections.clear()
+        connection = session.connection(bind_arguments={"bind": bind})
+        self._connections[bind] = connection
+        self._transaction = session.get_transaction()
+        return connection
+
+
+class Origin:
+    """From where rows are loaded, and what the loads below them carry."""
+
+    __slots__ = ("level", "options", "reader")
+
+    def __init__(self, reader: RowReader, options: tuple[Any, ...], level: Level) -> None:
+        self.reader = reader
+        self.options = options
+        self.level = level
+
+    @property
+    def needs_await(self) -> bool:
+        """Whether the session is an AsyncSession's."""
+        return async_session(self.reader.session) is not None
+
+
+async def in_sessions(instances: list[Any], load: Callable[[list[Any]], list[Any]]) -> list[Any]:
+    """What is loaded for instances, for those of each AsyncSession inside of its ``run_sync``.
+
+    :param load: gives a value for each of the instances of one session, or of none.
+    :return: the values, aligned with the instances.
+    """
+    results: list[Any] = [None] * len(instances)
+    by_session: dict[AsyncSession | None, list[int]] = {}
+    for position, instance in enumerate(instances):
+        by_session.setdefault(instance_state(instance).async_session, []).append(position)
+    for session, positions in by_session.items():
+        members = [instances[position] for position in positions]
+        if session is None:
+            values = load(members)
+        else:
+            values = await session.run_sync(lambda _, some: load(some), members)
+        for position, value in zip(positions, values, strict=True):
+            results[position] = value
+    return results
 
 
 def fetch_all(execute: Callable[[], Result[Any] | ScalarResult[Any]]) -> list[Any]:

@@ -20,10 +20,11 @@ What fits neither is left to the attribute: the mapper is the only authority.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
@@ -124,6 +125,17 @@ class Route:
         if self.secondary is not None:
             return statement.select_from(self.target, self.secondary).where(*self.where)
         return statement.select_from(self.target).where(*self.where)
+
+
+def chunks(by_key: dict[Any, Any], size: int | None) -> Iterable[dict[Any, Any]]:
+    """The keys in portions of one statement each.
+
+    :param size: keys of a portion, at most; None for any number.
+    """
+    if size is None or len(by_key) <= size:
+        return (by_key,) if by_key else ()
+    items = iter(by_key.items())
+    return iter(lambda: dict(islice(items, size)), {})
 
 
 class RelationshipStatements:
@@ -303,7 +315,7 @@ class RelationshipStatements:
             and all(_equal_types(local.type, remote.type, dialect) for local, remote in self._pairs)
         )
 
-    @property
+    @cached_property
     def has_text_key(self) -> bool:
         """Whether a key is text, which a database may compare in ways that no model declares."""
         return any(isinstance(local.type, String) for local, _ in self._pairs)

@@ -97,7 +97,6 @@ settle_value(run_state *run, slot_node *self, frame_node *position, PyObject **o
 static int
 put_outcome(run_state *run, outcome settled, frame_node *position, PyObject *out)
 {
-    int result = 0;
     if (settled == FAILED) {
         if (position_failed(run, position) == 0) {
             return position_set(position->container, position->field, position->index, Py_None);
@@ -106,10 +105,9 @@ put_outcome(run_state *run, outcome settled, frame_node *position, PyObject *out
             position->parent ? frame_place(position->parent) : position->above;
         return position->parent != NULL && above == NULL ? -1 : place_climb(run, above);
     }
-    if (settled == DONE) {
-        result = position_set(position->container, position->field, position->index, out);
-    }
-    return result;
+    return settled == DONE
+               ? position_set(position->container, position->field, position->index, out)
+               : 0;
 }
 
 /* The object of a row that another place shows already, which nothing more has to be done for: 1
@@ -195,30 +193,31 @@ settle_rows(run_state *run, slot_node *self)
 }
 
 static int
-settle_slot(run_state *run, slot_node *self)
+settle_position(run_state *run, slot_node *self)
 {
-    PyObject *out = NULL;
-    int result;
     frame_node position = {.above = self->above,
                            .field = self->field,
                            .type = self->declared,
                            .container = self->container,
                            .index = self->index};
+    if (self->kind == SLOT_BATCH) {
+        return settle_relation(run, self->source, self->value, &position);
+    }
+    PyObject *out = NULL;
+    prepare_collector(run, self->value);
+    outcome settled = settle_value(run, self, &position, &out);
+    int result = put_outcome(run, settled, &position, out);
+    Py_XDECREF(out);
+    frame_finish(&position);
+    return result;
+}
+
+static int
+settle_slot(run_state *run, slot_node *self)
+{
     run->tick = slot_is_load(self) ? self->tick : run->base_tick + slot_depth(self);
     run->is_detached = self->is_detached;
-    if (self->kind == SLOT_ROWS) {
-        result = settle_rows(run, self);
-    }
-    else if (self->kind == SLOT_BATCH) {
-        result = settle_relation(run, self->source, self->value, &position);
-    }
-    else {
-        prepare_collector(run, self->value);
-        outcome settled = settle_value(run, self, &position, &out);
-        result = put_outcome(run, settled, &position, out);
-        Py_XDECREF(out);
-        frame_finish(&position);
-    }
+    int result = self->kind == SLOT_ROWS ? settle_rows(run, self) : settle_position(run, self);
     run->is_detached = 0;
     return result;
 }
