@@ -1,6 +1,6 @@
 # Every command sets up what it needs: `make demo` or `make test` on a fresh machine is enough.
 #
-#   make demo | test | bench | lint | clean
+#   make demo | test | bench | docs | lint | clean
 #
 # PYTHON      the interpreter that the environment is made from
 # VENV        where the environment is kept
@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --prefer
 LINE := $(if $(SQLALCHEMY),"SQLAlchemy[asyncio]~=$(SQLALCHEMY).0")
 DRIVERS := $(if $(GSC_POSTGRES_URL)$(GSC_MARIADB_URL),$(VENV)/databases.stamp)
 
-.PHONY: demo test bench run-bench lint clean
+.PHONY: demo test bench run-bench docs lint clean
 
 demo: $(VENV)/ready.stamp
 	$(BIN)/python examples/chinook/demo.py $(ARGS)
@@ -36,6 +36,9 @@ bench:
 run-bench: $(VENV)/ready.stamp $(DRIVERS)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+docs: $(VENV)/docs.stamp
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build $(ARGS)
+
 lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,7 +46,7 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/stubtest --mypy-config-file pyproject.toml graphene_sqlalchemy_c._core
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info graphene_sqlalchemy_c/*.so
+	rm -rf $(VENV) build dist docs/_build *.egg-info graphene_sqlalchemy_c/*.so
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache .cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -176,6 +176,12 @@ leg_warnings() {
     [[ -n $lines ]]
 }
 
+# Warnings are errors: a reference that leads nowhere is one.
+leg_docs() {
+    copy_repository
+    make docs
+}
+
 leg_lint() {
     copy_repository
     make lint

@@ -22,8 +22,8 @@ __all__ = ["GraphQLApp"]
 class GraphQLApp(Endpoint):
     """An ASGI application that answers GraphQL requests; it is constructed as an `Endpoint`.
 
-    With `Session`s an operation is executed in a thread of Starlette's pool, with `AsyncSession`s
-    in the event loop; the latter is cancelled when its client goes away.
+    With a `Session` an operation is executed in a thread of Starlette's pool, with an
+    `AsyncSession` in the event loop; the latter is cancelled when its client goes away.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -768,7 +768,7 @@ static PyMemberDef resolver_members[] = {
 
 PyDoc_STRVAR(resolver_doc,
 "BatchResolver(loader, fallback)\n--\n\n"
-"The resolver of one relationship field, called as any resolver with (root, info, **args).\n\n"
+"The resolver of one relationship field, called as any resolver with (root, info, ...).\n\n"
 "loader: the relationship's RelationshipLoader. fallback: the resolver for other roots.");
 
 static PyType_Slot resolver_slots[] = {
