@@ -29,6 +29,7 @@ from .levels import Level, is_mapped
 from .narrowing import EntityStatement, NotNarrow, Statement
 from .pagination import START, STOP, Page, sort_clauses
 from .sessions import NotRows, Origin, RowReader, fetch_all, fetch_entities
+from .shards import count_over_shards, is_sharded, page_over_shards
 from .templates import Template, template_of
 
 __all__ = [
@@ -463,6 +464,8 @@ class RootPage:
         return primary_key(self._mapper)
 
     def _fetch(self, start: int, stop: int | None) -> list[Any]:
+        if is_sharded(self._reader.session):
+            return page_over_shards(self._reader.session, self._mapper, self._ordered, start, stop)
         statement, parameters = self.rows(limit_parameters(start, stop))
         if self._nodes is None:
             return fetch_entities(self._reader.session, self._mapper, statement, parameters)
@@ -513,6 +516,8 @@ class RootPage:
         return select(func.count()).select_from(found.subquery()).options(*self._entity.options)
 
     def _count(self) -> int:
+        if is_sharded(self._reader.session):
+            return count_over_shards(self._reader.session, self._mapper, self.total)
         rows, _ = self._reader.fetch(self._mapper, self.total, {})
         return int(rows[0][0])
 

@@ -103,7 +103,7 @@ def _server_url(name: str) -> URL:
 
 
 @contextmanager
-def _own_database(name: str) -> Iterator[tuple[URL, URL]]:
+def own_database(name: str) -> Iterator[tuple[URL, URL]]:
     """A new database on a server, dropped at the end."""
     server = _server_url(name)
     own = f"gsc_{uuid.uuid4().hex[:12]}"
@@ -126,7 +126,7 @@ def database(request: Any, tmp_path_factory: Any) -> Iterator[Database]:
         urls = make_url(f"sqlite:///{path}"), make_url(f"sqlite+aiosqlite:///{path}")
         yield from _filled(request.param, *urls)
     else:
-        with _own_database(request.param) as urls:
+        with own_database(request.param) as urls:
             yield from _filled(request.param, *urls)
 
 
