@@ -29,7 +29,7 @@ from .levels import Level, is_mapped
 from .narrowing import EntityStatement, NotNarrow, Statement
 from .pagination import START, STOP, Page, sort_clauses
 from .sessions import NotRows, Origin, RowReader, fetch_all, fetch_entities
-from .shards import count_over_shards, is_sharded, page_over_shards
+from .shards import count_over_shards, is_sharded, objects_over_shards, page_over_shards
 from .templates import Template, template_of
 
 __all__ = [
@@ -369,6 +369,10 @@ class RootConnection:
                 level.fall_back(str(reason))
         if isinstance(statement, PlainQuery):
             statement = statement.make()
+        if is_sharded(session):
+            found = partial(_instances, statement, session)
+            objects = objects_over_shards(session, inspect(self._model), statement, found)
+            return self._cut(objects, info, args)
         if isinstance(statement, Query):
             return self._cut(statement, info, args)
         return self._cut(_instances(statement, session), info, args)

@@ -8,7 +8,8 @@ ORDER BY, where Python and every database agree on the order of such values.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Boolean,
@@ -27,9 +28,10 @@ from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.sql.operators import asc_op, desc_op
 
 from ._sqlalchemy import order_of
+from .narrowing import EntityStatement, NotNarrow, Statement
 from .sessions import fetch_all
 
-__all__ = ["count_over_shards", "is_sharded", "page_over_shards"]
+__all__ = ["count_over_shards", "is_sharded", "objects_over_shards", "page_over_shards"]
 
 # Floats are Numeric. Text has the order of its collation, an enum that of its declaration.
 _ORDERED_ALIKE = (Boolean, Date, DateTime, Integer, Numeric)
@@ -51,6 +53,33 @@ def count_over_shards(session: Session, mapper: Mapper[Any], total: Select[Any])
     return int(sum(counts))
 
 
+def objects_over_shards(
+    session: Session, mapper: Mapper[Any], statement: Statement, found: Callable[[], list[Any]]
+) -> list[Any]:
+    """All objects of a statement that is to be cut in Python, in the order of one database.
+
+    :param found: executes the statement as it is.
+    :raises ValueError: as :func:`page_over_shards`, and where the statement is not certain to give
+        the objects of one database.
+    """
+    try:
+        entity = EntityStatement.of(statement, mapper)
+        if entity.is_limited:
+            raise NotNarrow("the statement has a LIMIT of its own")
+        if entity.is_joined:
+            raise NotNarrow("the statement joins other tables")
+    except NotNarrow as reason:
+        objects = found()
+        if len({instance_state(each).identity_token for each in objects}) > 1:
+            raise ValueError(
+                f"{mapper.class_.__name__} has no pages over several shards: {reason}; have "
+                "execute_chooser name one shard."
+            ) from reason
+        return objects
+    ordered = entity.statement.order_by(*entity.primary_key)
+    return [row[0] for row in page_over_shards(session, mapper, ordered, 0, None)]
+
+
 def page_over_shards(
     session: Session, mapper: Mapper[Any], statement: Select[Any], start: int, stop: int | None
 ) -> list[Any]:
@@ -61,8 +90,9 @@ def page_over_shards(
     :raises ValueError: where objects of several shards would have to be put in an order that only a
         database knows.
     """
-    terms = [_term(clause) for clause in order_of(statement)]
-    found = statement.add_columns(*(column for column, _ in terms))
+    clauses = order_of(statement)
+    terms = [_term(clause) for clause in clauses]
+    found = statement.add_columns(*(term.column for term in terms if term is not None))
     if stop is not None:
         found = found.limit(stop)
     rows = fetch_all(lambda: session.execute(found, bind_arguments={"mapper": mapper}))
@@ -72,42 +102,47 @@ def page_over_shards(
             _NULL_IS_LAST.get(session.get_bind(mapper, shard_id=shard).dialect.name)
             for shard in shards
         }
-        _sort(rows, terms, null_is_last.pop() if len(null_is_last) == 1 else None)
+        known = null_is_last.pop() if len(null_is_last) == 1 else None
+        _sort(rows, list(zip(clauses, terms, strict=True)), known)
     return rows[start:stop]
 
 
-def _term(clause: Any) -> tuple[ColumnElement[Any], bool | None]:
-    """A term of an ORDER BY: its column, and whether it descends; None where it is not known."""
-    is_descending: bool | None = False
-    while isinstance(clause, UnaryExpression):
-        if clause.modifier not in (asc_op, desc_op):
-            return clause, None
+class _Term(NamedTuple):
+    """A term of an ORDER BY by which Python orders as databases do."""
+
+    column: ColumnElement[Any]
+    is_descending: bool
+
+
+def _term(clause: Any) -> _Term | None:
+    """A term as far as it is known; None where only the database knows its order."""
+    is_descending = False
+    while isinstance(clause, UnaryExpression) and clause.modifier in (asc_op, desc_op):
         is_descending = clause.modifier is desc_op
         clause = clause.element
-    return clause, is_descending
+    if not isinstance(getattr(clause, "type", None), _ORDERED_ALIKE):
+        return None
+    return _Term(clause, is_descending)
 
 
 def _sort(
-    rows: list[Row[Any]],
-    terms: list[tuple[ColumnElement[Any], bool | None]],
-    null_is_last: bool | None,
+    rows: list[Row[Any]], terms: list[tuple[Any, _Term | None]], null_is_last: bool | None
 ) -> None:
     """Sort rows of an object and the values of terms as one database would.
 
+    :param terms: each with the clause that it is known from.
     :param null_is_last: in ascending order; None where it is not known.
     """
-    for position in range(len(terms), 0, -1):  # sorts are stable: the first term goes last
-        column, is_descending = terms[position - 1]
+    position = len([term for _, term in terms if term is not None])
+    for clause, term in reversed(terms):  # sorts are stable: the first term goes last
         values = [row[position] for row in rows]
-        nulls = None in values
         if (
-            is_descending is None
-            or not isinstance(column.type, _ORDERED_ALIKE)
-            or (nulls and null_is_last is None)
+            term is None
+            or (None in values and null_is_last is None)
             or any(value != value for value in values)  # NaN
         ):
             raise ValueError(
-                f"Pages over several shards cannot be ordered by {column}: order by numbers, dates "
+                f"Pages over several shards cannot be ordered by {clause}: order by numbers, dates "
                 "or booleans, or have execute_chooser name one shard."
             )
 
@@ -115,4 +150,5 @@ def _sort(
             value = row[position]
             return (value is None) is bool(null_is_last), 0 if value is None else value
 
-        rows.sort(key=key, reverse=is_descending)
+        rows.sort(key=key, reverse=term.is_descending)
+        position -= 1

@@ -136,6 +136,18 @@ def fill(engine: Engine, belongs: Callable[[int], bool] = lambda customer: True)
                 connection.execute(insert(mapper.local_table), values)
 
 
+class SizedConnection(graphene_sqlalchemy_c.CountableConnection):
+    """With a resolver of the application's, for which upstream's pages are made."""
+
+    class Meta:
+        abstract = True
+
+    size = graphene.Int()
+
+    def resolve_size(root, _info: Any) -> int:
+        return len(root.edges)
+
+
 @cache
 def build_schema(route: str, connections: bool = False) -> graphene.Schema:
     """The roots: `customers` and `orders` as lists or connections, `customer(id:)`, `node(id:)`.
@@ -149,7 +161,7 @@ def build_schema(route: str, connections: bool = False) -> graphene.Schema:
     def make(model: Any, base: Any = package.SQLAlchemyObjectType, *interfaces: Any) -> Any:
         meta: dict[str, Any] = {"model": model, "registry": registry}
         if connections:
-            meta["connection_class"] = graphene_sqlalchemy_c.CountableConnection
+            meta["connection_class"] = SizedConnection
             interfaces += (relay.Node,)
         if interfaces:
             meta["interfaces"] = interfaces

@@ -11,14 +11,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.horizontal_shard import ShardedSession
 from sqlalchemy.orm import Session
 
+from graphene_sqlalchemy_c.shards import page_over_shards
+
 from . import shop_models as shop
 from .conftest import SERVERS
 from .rows_harness import way_id
-from .shop_models import ORDERS_EACH, STOCK, WAYS, Databases, Way, ask
+from .shop_models import ORDERS_EACH, STOCK, WAYS, Customer, Databases, Way, ask
 
 SHARDS = ("even", "odd")
 
@@ -143,6 +146,10 @@ PAGES = {
     "nulls": "{ customers(first: 5, sort: [RANK_ASC, ID_ASC]) { edges { node { id rank } } } }",
     "nulls, descending": """{ customers(first: 10, sort: [RANK_DESC, ID_ASC]) {
         edges { node { id rank } } } }""",
+    "filtered": """{ customers(first: 3, filter: {rank: {in: [1, 3]}}) { totalCount
+        edges { node { id rank } } } }""",
+    "cut in Python": """{ customers(first: 5, sort: [RANK_DESC, ID_ASC]) { size totalCount
+        edges { node { id rank orders(first: 1) { size } } } } }""",
     "nested": """{ customers(first: 5) { edges { node { id orders(first: 2) {
         totalCount pageInfo { hasNextPage endCursor }
         edges { node { id lines(last: 1) { totalCount edges { cursor node { article } } } } }
@@ -192,6 +199,7 @@ def test_a_page_is_one_statement_for_each_shard(shards: Databases, way: Way) -> 
     assert all("LIMIT" in executed[name][0] for name in SHARDS)
 
 
+TEXT = text("rank desc")
 BY_NAME = "{ customers(first: 3, sort: [NAME_ASC]) { edges { node { name } } } }"
 
 
@@ -211,6 +219,38 @@ def test_pages_of_one_shard_have_any_order(shards: Databases, way: Way) -> None:
     oracle = ask(STOCK, BY_NAME, lambda: Session(shards.engines["odd"]), True)
     assert len(oracle["data"]["customers"]["edges"]) == 3
     assert ask(way, BY_NAME, one_shard, True) == oracle
+
+
+@own_way
+def test_a_filter_that_makes_a_statement_distinct(shards: Databases, way: Way) -> None:
+    """A DISTINCT statement is executed as it is, whose rows nobody can put in order."""
+    query = """{ customers(first: 2, filter: {orders: {contains: [{amount: {gt: 7}}]}}) {
+        totalCount edges { node { id } } } }"""
+    result = ask(way, query, sharded(shards, way), True)
+    assert result["data"] == {"customers": None}
+    assert "the statement has DISTINCT" in result["errors"][0]["message"]
+    one_shard = sharded(shards, way, execute_chooser=lambda _context: ["odd"])
+    oracle = ask(STOCK, query, lambda: Session(shards.engines["odd"]), True)
+    assert oracle["data"]["customers"]["totalCount"] > 2
+    assert ask(way, query, one_shard, True) == oracle
+
+
+@pytest.mark.parametrize("order", [TEXT, Customer.rank + 1, Customer.id % 5])
+def test_orders_that_are_no_columns(shards: Databases, order: Any) -> None:
+    """Each is the order of one database, or an error."""
+    statement = select(Customer).order_by(order, Customer.id)
+    mapper = Customer.__mapper__
+    with Session(shards.engines["one"]) as session:
+        expected = [customer.id for customer in session.scalars(statement)]
+    with sharded(shards, STOCK)() as session:
+        try:
+            rows = page_over_shards(session, mapper, statement, 2, 7)
+        except ValueError as error:
+            assert str(error).startswith("Pages over several shards cannot be ordered by")
+            assert order is TEXT
+        else:
+            assert order is not TEXT
+            assert [row[0].id for row in rows] == expected[2:7]
 
 
 # -- nodes --
