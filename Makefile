@@ -1,6 +1,6 @@
 # Every command sets up what it needs: `make demo` or `make test` on a fresh machine is enough.
 #
-#   make demo | test | bench | docs | lint | clean
+#   make demo | test | bench | load | docs | lint | clean
 #
 # PYTHON      the interpreter that the environment is made from
 # VENV        where the environment is kept
@@ -8,7 +8,7 @@
 # ARGS        more arguments for the command that is run
 #
 # With GSC_POSTGRES_URL or GSC_MARIADB_URL set, `make test` runs the database tests as well, and with
-# the former `make bench` measures on PostgreSQL, too.
+# the former `make bench` measures on PostgreSQL, too; `make load`, which is a part of it, needs it.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --prefer
 LINE := $(if $(SQLALCHEMY),"SQLAlchemy[asyncio]~=$(SQLALCHEMY).0")
 DRIVERS := $(if $(GSC_POSTGRES_URL)$(GSC_MARIADB_URL),$(VENV)/databases.stamp)
 
-.PHONY: demo test bench run-bench docs lint clean
+.PHONY: demo test bench load run-bench docs lint clean
 
 demo: $(VENV)/ready.stamp
 	$(BIN)/python examples/chinook/demo.py $(ARGS)
@@ -33,7 +33,10 @@ test: $(VENV)/ready.stamp $(DRIVERS)
 bench:
 	$(MAKE) run-bench VENV=.cache/bench SQLALCHEMY=2.0
 
-run-bench: $(VENV)/ready.stamp $(DRIVERS)
+load:
+	$(MAKE) bench ARGS="load $(ARGS)"
+
+run-bench: $(VENV)/load.stamp $(DRIVERS)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(VENV)/docs.stamp

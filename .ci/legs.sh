@@ -205,5 +205,13 @@ leg_bench() {
     make bench ARGS=--quick
 }
 
+# Servers over HTTP, with a few hundred requests.
+leg_load() {
+    export GSC_POSTGRES_URL=${GSC_POSTGRES_URL-postgresql+psycopg2://postgres@127.0.0.1:5432/postgres}
+    copy_repository
+    make load ARGS=--quick | tee ../load
+    grep --quiet '^| uvicorn: memory' ../load
+}
+
 cd "$1"
 "leg_$2" "${@:3}"

@@ -124,7 +124,8 @@ def _sqlite() -> Iterator[URL | None]:
 
 
 @contextmanager
-def _postgresql() -> Iterator[URL | None]:
+def on_postgresql() -> Iterator[URL | None]:
+    """A new database on the server, dropped at the end; None where none is named."""
     if POSTGRES_VARIABLE not in os.environ:
         yield None
         return
@@ -142,8 +143,13 @@ def _postgresql() -> Iterator[URL | None]:
 
 _DATABASES: dict[str, Callable[[], AbstractContextManager[URL | None]]] = {
     "SQLite": _sqlite,
-    "PostgreSQL": _postgresql,
+    "PostgreSQL": on_postgresql,
 }
+
+
+def not_run(name: str) -> Row:
+    """The row that says that there is no such database."""
+    return Row(f"{name}: NOT RUN, {POSTGRES_VARIABLE} is not set", None, None, None, "")
 
 
 def on_each_database(rows: Callable[[str, Engine], Iterator[Row]]) -> Iterator[Row]:
@@ -151,7 +157,7 @@ def on_each_database(rows: Callable[[str, Engine], Iterator[Row]]) -> Iterator[R
     for name, database in _DATABASES.items():
         with database() as url:
             if url is None:
-                yield Row(f"{name}: NOT RUN, {POSTGRES_VARIABLE} is not set", None, None, None, "")
+                yield not_run(name)
                 continue
             engine = create_engine(url)
             try:

@@ -33,7 +33,7 @@ PACKAGES = ("SQLAlchemy", "graphene", "graphene-sqlalchemy", "graphql-core")
 class Row:
     """One comparison; figures are for the same work, None where there is no such side.
 
-    They are times in seconds, or what `unit` says: "s" or "B" for bytes.
+    They are times in seconds, or what `unit` says: "s", "B" for bytes or "MiB".
     `wanted` is the ratio that the project asks of itself, such as "upstream / ours >= 2", or ""
     where the figure is only told.
     """
