@@ -231,10 +231,13 @@ WAYS: tuple[Way, ...] = (
 )
 
 
-def ask(way: Way, query: str, make_session: Callable[[], Any], connections: bool) -> Any:
+def ask(
+    way: Way, query: str, make_session: Callable[[], Any], connections: bool, *options: Any
+) -> Any:
     """The answer as a dict.
 
     :param make_session: gives a Session; an AsyncSession where the way says so.
+    :param options: of the statements that the resolvers of lists make.
     """
     route, form, mode = way
     schema: Any = build_schema(route, connections)
@@ -242,13 +245,17 @@ def ask(way: Way, query: str, make_session: Callable[[], Any], connections: bool
 
         async def work() -> Any:
             async with make_session() as session:
-                context = {"session": session, "root": lambda statement, _many: statement}
+                context = {
+                    "session": session,
+                    "root": lambda statement, _many: statement.options(*options),
+                }
                 return await schema.execute_async(query, context_value=context)
 
         return asyncio.run(work()).formatted
     with make_session() as session:
 
         def root(statement: Any, many: bool) -> Any:
+            statement = statement.options(*options)
             if form == "select":
                 return statement
             found = session.scalars(statement)

@@ -37,6 +37,22 @@ def test_strange_characters_come_back_as_they_were() -> None:
         assert json.loads(body) == {"data": {"echo": text}}
 
 
+@pytest.mark.parametrize("text", ["a\0b", "a\\u0000b"])
+def test_nul_in_a_string_of_a_document(text: str) -> None:
+    """Which graphql-core takes for a character like any other."""
+    result = hostile.answer(f'{{ echo(text: "{text}") }}')
+    assert result.errors is None and result.data == {"echo": "a\0b"}
+
+
+def test_a_long_list_in_a_variable() -> None:
+    """Each number is checked, which is what the time goes into."""
+    query = "query ($l: [Int]) { a(l: $l) }"
+    started = time.perf_counter()
+    result = hostile.schema().execute(query, root_value={}, variables={"l": [1] * 100_000})
+    assert time.perf_counter() - started < SECONDS
+    assert result.errors is None and result.data == {"a": 1}
+
+
 def test_values_of_variables_nested_deeply() -> None:
     """As deep as JSON gets them to us."""
     value: object = 1

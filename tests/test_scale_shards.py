@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.ext.horizontal_shard import ShardedSession
+from sqlalchemy.ext.horizontal_shard import ShardedSession, set_shard_id
 from sqlalchemy.orm import Session
 
 from graphene_sqlalchemy_c.shards import page_over_shards
@@ -121,6 +121,19 @@ def test_children_are_asked_of_their_parents_shard(shards: Databases, way: Way) 
     assert executed["one"] == []
     for name in SHARDS:
         assert len(executed[name]) == 1 + shop.CUSTOMERS // 2
+
+
+@way
+def test_the_option_that_names_a_shard(shards: Databases, way: Way) -> None:
+    """For the statement and for all that is loaded below its objects."""
+    query = "{ customers { id orders { id customer { id } lines { id } } } }"
+    option = set_shard_id("odd")
+    stock = ask(STOCK, query, sharded(shards, STOCK), False, option)
+    assert len(stock["data"]["customers"]) == shop.CUSTOMERS // 2
+    session = sharded(shards, way)
+    with shards.counted() as executed:
+        assert ask(way, query, session, False, option) == stock
+    assert executed["odd"] and not executed["even"] and not executed["one"]
 
 
 # -- connections --
