@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, inspect, or_, select
@@ -50,15 +51,20 @@ class Criterion:
     mapper: Mapper[Any]
     plain: ColumnElement[bool] | None
     """The comparisons, where there is nothing else."""
-    keys: Select[Any] | None
-    """The primary keys of the visible rows; None for all rows."""
+    statement: Select[Any] | Query[Any] | None
+    """What selects the visible rows; None for all rows."""
+
+    @cached_property
+    def _keys(self) -> Select[Any]:
+        """The primary keys of the visible rows; made for criteria that need them."""
+        return _keys_of(self.statement, self.mapper, self.name)
 
     def on(self, mapper: Mapper[Any]) -> ColumnElement[bool] | None:
         """The criterion of a statement that selects a mapper; None where all rows are visible.
 
         :raises GuardError: where the mapper's rows are not those of the model.
         """
-        if self.keys is None:
+        if self.statement is None:
             return None
         self._check(mapper)
         if self.plain is not None and mapper.isa(self.mapper):
@@ -67,7 +73,7 @@ class Criterion:
 
     def on_some(self, base: Mapper[Any], mappers: Iterable[Mapper[Any]]) -> Any:
         """The same where it is about some of the classes below a base."""
-        if self.keys is None:
+        if self.statement is None:
             return None
         self._check(base)
         discriminator = base.polymorphic_on
@@ -81,9 +87,8 @@ class Criterion:
         return or_(others, self._among_keys(base))
 
     def _among_keys(self, mapper: Mapper[Any]) -> ColumnElement[bool]:
-        assert self.keys is not None
         check_keys(self.name, mapper)
-        found: ColumnElement[bool] = key_expression(primary_key(mapper)).in_(self.keys)
+        found: ColumnElement[bool] = key_expression(primary_key(mapper)).in_(self._keys)
         return found
 
     def _check(self, mapper: Mapper[Any]) -> None:
@@ -111,11 +116,11 @@ def criterion_of(cls: Any, info: Any) -> Criterion:
     clauses = plain_clauses(given, mapper) if isinstance(given, (Query, Select)) else None
     if clauses is not None and not clauses[0]:
         return Criterion(name, mapper, None, None)
-    keys = _keys_of(given, mapper, name)
-    plain = None
     if clauses is not None and all(_is_own(each, mapper) for each in clauses[0]):
-        plain = and_(*clauses[0])
-    return Criterion(name, mapper, plain, keys)
+        return Criterion(name, mapper, and_(*clauses[0]), given)
+    criterion = Criterion(name, mapper, None, given)
+    _ = criterion._keys  # so that what cannot be enforced is found here
+    return criterion
 
 
 def _keys_of(given: Any, mapper: Mapper[Any], name: str) -> Select[Any]:
