@@ -31,6 +31,7 @@ from sqlalchemy.orm import (
 from sqlalchemy.orm.path_registry import PathRegistry
 from sqlalchemy.orm.strategy_options import _LoadElement
 from sqlalchemy.orm.util import LoaderCriteriaOption
+from sqlalchemy.sql import visitors
 
 _READ = {
     Load: ("context", "propagate_to_loaders"),
@@ -49,6 +50,7 @@ _READ = {
     ),
     FromClause: ("_annotations",),
     Select: (
+        "_annotate",
         "_distinct",
         "_for_update_arg",
         "_from_obj",
@@ -67,6 +69,7 @@ _READ = {
     ColumnProperty: ("raiseload", "strategy_key"),
     Mapper: ("class_manager",),
     Session: ("dispatch",),
+    LoaderCriteriaOption: ("_resolve_where_criteria", "_should_include", "_traverse_internals"),
 }
 
 for _class, _names in _READ.items():
@@ -153,6 +156,50 @@ def narrowing_options(statement: Select[Any]) -> tuple[Any, ...] | str:
         elif type(option) is not Load or not all(map(_is_plain_element, option.context)):
             return f"the statement has the loader option {type(option).__name__} that changes rows"
     return tuple(carried)
+
+
+def has_criteria_options(statement: Select[Any]) -> bool:
+    """Whether an option of a statement says more than how relationships and columns are loaded."""
+    return any(type(option) is not Load for option in statement._with_options)
+
+
+_CRITERION = "graphene_sqlalchemy_c_criterion"
+
+
+def as_criterion(statement: Select[Any]) -> Select[Any]:
+    """A SELECT that is part of a criterion: it and those in it mean what they mean alone."""
+
+    def replaced(element: Any, **_: Any) -> Any:
+        if isinstance(element, Select) and _CRITERION not in element._annotations:
+            return as_criterion(element)
+        return None
+
+    marked = statement._annotate({_CRITERION: True})
+    found: Any = visitors.replacement_traverse(marked, {}, replaced)
+    return found  # type: ignore[no-any-return]
+
+
+class _GuardOption(LoaderCriteriaOption):
+    """A criterion that is not put on the SELECTs of such criteria.
+
+    SQLAlchemy marks the elements of a criterion by annotations, which stay in them on 2.0: an
+    option that is used a second time would contain itself.
+    """
+
+    __slots__ = ()
+
+    _traverse_internals = LoaderCriteriaOption._traverse_internals  # told anew for each class
+
+    def _resolve_where_criteria(self, ext_info: Any) -> Any:
+        return self.where_criteria
+
+    def _should_include(self, compile_state: Any) -> bool:
+        return _CRITERION not in compile_state.select_statement._annotations
+
+
+def guard_option(mapper: Mapper[Any], criterion: Any) -> LoaderCriteriaOption:
+    """`with_loader_criteria` for one statement: also of aliases, and not for what it loads."""
+    return _GuardOption(mapper.class_, criterion, include_aliases=True, propagate_to_loaders=False)
 
 
 def user_options(statement: Select[Any]) -> tuple[UserDefinedOption, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from asyncio import Task, create_task, gather
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
 from dataclasses import replace
 from functools import partial
@@ -25,6 +26,7 @@ from graphql import (
 
 from ._core import Plan, Run
 from ._graphql import SELECTIONS_NESTED_TOO_DEEPLY, execute_module, subscribe_module
+from .guard import Guard, guard_of, operation_info
 from .levels import PlanOptions
 from .limits import TooManyObjects
 
@@ -136,6 +138,9 @@ class DefaultExecutionContext(graphql.ExecutionContext):
     shares_objects = False
     """Whether places that show the same row may show one object, because nobody can change it."""
 
+    guard: Guard | None = None
+    """What is visible to the operation, where the schema enforces `get_query`."""
+
     _overrides_walk = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -160,14 +165,22 @@ class DefaultExecutionContext(graphql.ExecutionContext):
         if type(manager) is MiddlewareManager and not manager.middlewares:
             self.middleware_manager = None  # graphene-django gives an empty list
         is_serial = operation.operation is OperationType.MUTATION
+        schema_guard = guard_of(self.schema)
+        if schema_guard is not None:
+            self.guard = Guard(schema_guard, partial(operation_info, self), not is_serial)
         plan = self._plan_for(operation)
         run = Run(plan, self, root_value, is_serial, self._max_objects or 0)
         try:
-            step = run.start()
+            with self._walking():
+                step = run.start()
         except TooManyObjects:
             run.close()
             raise self._too_many_objects(operation) from None
         return run.finish() if step is None else self._await(run, step, operation)
+
+    def _walking(self) -> AbstractContextManager[None]:
+        """While the walk goes on, without a break."""
+        return nullcontext() if self.guard is None else self.guard.walking(self.variable_values)
 
     @property
     def _max_objects(self) -> int | None:
@@ -178,7 +191,8 @@ class DefaultExecutionContext(graphql.ExecutionContext):
 
     async def _await(self, run: Run, step: Step, operation: OperationDefinitionNode) -> Any:
         try:
-            return await _drive(run, step, operation.operation is OperationType.MUTATION)
+            is_serial = operation.operation is OperationType.MUTATION
+            return await _drive(run, step, is_serial, self._walking)
         except TooManyObjects:
             raise self._too_many_objects(operation) from None
 
@@ -234,7 +248,9 @@ class ExecutionContext(DefaultExecutionContext):
     """
 
 
-async def _drive(run: Run, step: Step, is_serial: bool) -> Any:
+async def _drive(
+    run: Run, step: Step, is_serial: bool, walking: Callable[[], AbstractContextManager[None]]
+) -> Any:
     """Await what the run asks for until it has its data.
 
     A list is a level of the user's awaitables: each becomes a task, all at once. Anything else is a
@@ -244,6 +260,11 @@ async def _drive(run: Run, step: Step, is_serial: bool) -> Any:
     """
     context: Context | None = None
     values: Any
+
+    def resume() -> Step:
+        with walking():
+            return run.resume(values)
+
     try:
         while step is not None:
             if not isinstance(step, list):
@@ -255,7 +276,7 @@ async def _drive(run: Run, step: Step, is_serial: bool) -> Any:
             else:
                 value, context = await _within(context, partial(_task_of, step[0]))
                 values = [value]
-            step = _within(context, partial(run.resume, values))
+            step = _within(context, resume)
         return run.finish()
     except BaseException:
         run.close()

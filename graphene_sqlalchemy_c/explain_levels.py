@@ -24,8 +24,10 @@ from .explain_arguments import (
     read_arguments,
     type_conditions,
 )
+from .explain_guard import GuardText
 from .explain_sql import SqlText, key_is_given
 from .explanation import LevelExplanation
+from .guard import has_plain_query
 from .levels import Level, PlanOptions, is_connection, is_mapped, is_mapped_class
 from .narrowing import NotNarrow
 from .pagination import NO_NODES, START, STOP, Page, page_limits
@@ -33,7 +35,6 @@ from .queries import (
     NodeQuery,
     RootConnection,
     RootPage,
-    has_plain_query,
     limit_parameters,
     node_statement,
 )
@@ -78,7 +79,9 @@ class LevelWalker:
         variables: dict[str, Any],
         missing: frozenset[str],
         options: PlanOptions,
+        guard: GuardText,
     ) -> None:
+        self._guard = guard
         self._fragments = fragments
         self._sql = sql
         self._variables = variables
@@ -151,7 +154,10 @@ class LevelWalker:
         try:
             arguments = self._arguments(field)
             plan = RelationPlan.of(resolver, level)
-            load = RelationLoad(plan, arguments.values, arguments.node, self._variables)
+            guarded = self._guard.of(named, plan.target)
+            load = RelationLoad(
+                plan, arguments.values, arguments.node, self._variables, guarded.guard
+            )
         except ValueError as error:  # a page that is not allowed: the error of each field
             return made(
                 by_rows=level.by_rows,
@@ -174,7 +180,7 @@ class LevelWalker:
                 page=page,
                 statements=None,
                 keys_per_statement=None,
-                notes=("one statement for each parent", *arguments.notes),
+                notes=("one statement for each parent", *arguments.notes, *guarded.notes),
             )
         selects = plan.selects(plan.nodes)
         counted = load.page is not None and load.page.needs_total
@@ -197,8 +203,8 @@ class LevelWalker:
             page=page,
             statements=len(made_sql),
             keys_per_statement=route.chunk,
-            notes=(*arguments.notes, *_notes(field, plan.nodes)),
-            **self._sql.of(made_sql, {**parameters, KEYS: None}),
+            notes=(*arguments.notes, *_notes(field, plan.nodes), *guarded.notes),
+            **self._sql.of(made_sql, {**parameters, KEYS: None}, load.guards),
         )
 
     # -- roots that are statements --
@@ -230,13 +236,14 @@ class LevelWalker:
         text = self._page_text(page, arguments, "LIMIT")
         session = Session()
         statement = _plain_statement(connection, session, arguments.values)
+        guarded = self._guard.of(object_type, mapper)
         if statement is None:
             return made(
                 by_rows=rows,
                 reason=reason,
                 page=text,
                 statements=None,
-                notes=arguments.notes,
+                notes=(*arguments.notes, *guarded.notes),
                 sql=self._sql.columns(
                     mapper, nodes if rows else None, "the statement that is given"
                 ),
@@ -244,7 +251,7 @@ class LevelWalker:
         try:
             if not level.by_rows:
                 raise NotNarrow(level.reason or "")
-            root = RootPage(session, statement, mapper, page, level)
+            root = RootPage(session, statement, mapper, page, level, guarded.options)
             limits = limit_parameters(page.start, page.stop)
             if page.needs_total:
                 limits = {STOP: 1, START: 1}
@@ -257,8 +264,8 @@ class LevelWalker:
                 reason=str(not_narrow),
                 page=f"{arguments.asked}: cut by graphene-sqlalchemy, after a COUNT",
                 statements=2,
-                notes=arguments.notes,
-                **self._sql.of([statement], {}),
+                notes=(*arguments.notes, *guarded.notes),
+                **self._sql.of([statement], {}, guarded.options),
             )
         is_known = not (arguments.has_open_page or page.needs_total)
         return made(
@@ -266,7 +273,7 @@ class LevelWalker:
             reason=reason,
             page=text,
             statements=len(executed),
-            notes=(*arguments.notes, *_notes(field, nodes if rows else None)),
+            notes=(*arguments.notes, *_notes(field, nodes if rows else None), *guarded.notes),
             **self._sql.of(executed, limits if is_known else dict.fromkeys(limits)),
         )
 
@@ -284,14 +291,17 @@ class LevelWalker:
             rows = mapper is not None and level.by_rows and level.mapper is mapper
             reason = level.reason or "get_node or its key is not graphene-sqlalchemy's own"
             sql: dict[str, Any] = {}
-            if mapper is not None and not has_plain_query(_class_of(object_type)):
+            guarded = self._guard.of(object_type, mapper)
+            applies = guarded.notes or has_plain_query(_class_of(object_type))
+            if mapper is not None and not applies:
                 sql["sql"] = self._sql.columns(
                     mapper, level if rows else None, "what get_query gives"
                 )
             elif mapper is not None and rows:
-                sql = self._sql.of([node_statement(mapper, level)], {})
+                sql = self._sql.of([node_statement(mapper, level)], {}, guarded.options)
             elif mapper is not None:
-                sql = self._sql.of([select(mapper.class_).where(key_is_given(mapper))], {})
+                found = select(mapper.class_).where(key_is_given(mapper))
+                sql = self._sql.of([found], {}, guarded.options)
             yield LevelExplanation(
                 path=path,
                 type=object_type.name,
@@ -301,7 +311,7 @@ class LevelWalker:
                 page=None,
                 statements=None if mapper is None else 1,
                 keys_per_statement=None,
-                notes=(*notes, *(_notes(field, level) if rows else ())),
+                notes=(*notes, *(_notes(field, level) if rows else ()), *guarded.notes),
                 is_alternative=len(chosen) > 1,
                 levels=tuple(self.fields(fields, path, object_type)),
                 **sql,
@@ -341,7 +351,8 @@ class LevelWalker:
             reason = reason or "a resolver makes the connection"
         rows = reason is None
         sql: tuple[str, ...] = ()
-        notes = (*notes, *_notes(field, level if rows else None))
+        guarded = self._guard.of(named, None)
+        notes = (*notes, *_notes(field, level if rows else None), *guarded.notes)
         if rows and level.mapper is not None:
             sql = self._sql.columns(level.mapper, level, "the statement that the resolver returns")
         return LevelExplanation(

@@ -36,13 +36,19 @@ class SqlText:
         module = import_module(f"sqlalchemy.dialects.{name}")
         self.dialect: Dialect = module.dialect(paramstyle="named")
 
-    def of(self, statements: list[Any], parameters: dict[str, Any]) -> dict[str, Any]:
-        """The text of statements, and the values of their parameters; None for unknown ones."""
+    def of(
+        self, statements: list[Any], parameters: dict[str, Any], options: tuple[Any, ...] = ()
+    ) -> dict[str, Any]:
+        """The text of statements, and the values of their parameters; None for unknown ones.
+
+        :param options: that the statements are executed with.
+        """
         texts = []
         values: dict[str, Any] = {}
         for statement in statements:
             selected = statement.statement if isinstance(statement, Query) else statement
             try:
+                selected = selected.options(*options)
                 compiled = selected.compile(dialect=self.dialect)
             except SQLAlchemyError as error:
                 texts.append(f"-- not on {self.dialect.name}: {error}")

@@ -39,7 +39,14 @@ from .levels import (
     plan_sources,
 )
 
-__all__ = ["are_mapped", "kinds_of", "plan_kinds", "refuse_identity", "runtime_type"]
+__all__ = [
+    "are_mapped",
+    "kinds_of",
+    "nearest_types",
+    "plan_kinds",
+    "refuse_identity",
+    "runtime_type",
+]
 
 _PLAIN_RESOLVE_TYPES = tuple(vars(cls)["resolve_type"].__func__ for cls in (Interface, Union))
 
@@ -78,6 +85,18 @@ def runtime_type(schema: GraphQLSchema, abstract: Any, cls: type) -> GraphQLObje
     except ByInstances:
         return None
     return _nearest(mapper, types)
+
+
+def nearest_types(
+    schema: GraphQLSchema, abstract: Any, base: Mapper[Any]
+) -> dict[Mapper[Any], GraphQLObjectType]:
+    """The types of the objects below a base, by their mappers, without those that have none.
+
+    :raises ByInstances: where something else than their classes decides.
+    """
+    types = _types_by_mapper(schema, abstract)
+    found = {each: _nearest(each, types) for each in base.self_and_descendants}
+    return {mapper: type_ for mapper, type_ in found.items() if type_ is not None}
 
 
 def are_mapped(schema: GraphQLSchema, type_: Any) -> bool:

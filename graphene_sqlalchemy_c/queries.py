@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from graphene.relay import Node
-from graphql import GraphQLObjectType, GraphQLResolveInfo
+from graphql import GraphQLObjectType, GraphQLResolveInfo, get_named_type
 from sqlalchemy import Integer, Select, Uuid, bindparam, func, inspect, select
 from sqlalchemy.exc import MultipleResultsFound
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_session
@@ -24,6 +24,7 @@ from . import _upstream
 from ._core import RowGroup, page_bounds
 from ._sqlalchemy import makes_plain_queries, plain_clauses
 from .columns import key_expression, primary_key
+from .guard import Guard, guard_of, guarded, has_plain_query
 from .inheritance import are_mapped
 from .levels import Level, is_mapped
 from .narrowing import EntityStatement, NotNarrow, Statement
@@ -37,7 +38,6 @@ __all__ = [
     "RootConnection",
     "RootPage",
     "RowQuery",
-    "has_plain_query",
     "limit_parameters",
     "node_statement",
     "statement_query",
@@ -48,7 +48,8 @@ LIST, ONE, PAGE, INSTANCES = range(4)  # kinds of RowGroup
 
 
 class RowQuery:
-    """Something to be loaded for one field: `make` loads it, given the level of the field.
+    """Something to be loaded for one field: `make` loads it, given the level of the field and the
+    guard of the operation, where there is one.
 
     :param session: that loads it.
     :param make: gives the value of the field: a RowGroup, or what a resolver would have given.
@@ -60,7 +61,7 @@ class RowQuery:
     def __init__(
         self,
         session: Session | AsyncSession,
-        make: Callable[[Session, Level | None], Any],
+        make: Callable[[Session, Level | None, Guard | None], Any],
         object_type: GraphQLObjectType | None = None,
     ) -> None:
         self._session = session
@@ -72,17 +73,17 @@ class RowQuery:
         """Whether it has to be loaded in an AsyncSession."""
         return isinstance(self._session, AsyncSession)
 
-    def load(self, level: Level | None) -> Any:
+    def load(self, level: Level | None, guard: Guard | None = None) -> Any:
         """The value, loaded synchronously."""
         session = self._session
         if isinstance(session, AsyncSession):
             session = session.sync_session
-        return self._make(session, level)
+        return self._make(session, level, guard)
 
-    async def load_async(self, level: Level | None) -> Any:
+    async def load_async(self, level: Level | None, guard: Guard | None = None) -> Any:
         """The value, loaded in its AsyncSession."""
         assert isinstance(self._session, AsyncSession)
-        return await self._session.run_sync(lambda _: self.load(level))
+        return await self._session.run_sync(lambda _: self.load(level, guard))
 
 
 def unscoped(session: Any) -> Session | AsyncSession:
@@ -122,22 +123,35 @@ def statement_query(
     """
     if not (is_mapped(type_) or are_mapped(info.schema, type_)):
         return None
-    return RowQuery(session_of(statement, info), partial(_run_statement, statement, many))
+    return RowQuery(session_of(statement, info), partial(_run_statement, statement, type_, many))
 
 
-def _run_statement(statement: Statement, many: bool, session: Session, level: Level | None) -> Any:
+def _run_statement(
+    statement: Statement,
+    type_: Any,
+    many: bool,
+    session: Session,
+    level: Level | None,
+    guard: Guard | None,
+) -> Any:
     if level is not None and level.mapper is not None and level.is_usable(session):
         reader = RowReader(session)
         try:
-            rows, options = _rows(statement, reader, level, level.mapper)
+            rows, options = _rows(statement, reader, level, level.mapper, guard)
             return _as_value(rows, many, Origin(reader, options, level))
         except (NotNarrow, NotRows) as reason:
             level.fall_back(str(reason))
+    if guard is not None:
+        statement = guard.narrowed(statement, type_)
     return _as_value(_instances(statement, session), many, None)
 
 
 def _rows(
-    statement: Statement, reader: RowReader, level: Level, mapper: Mapper[Any]
+    statement: Statement,
+    reader: RowReader,
+    level: Level,
+    mapper: Mapper[Any],
+    guard: Guard | None,
 ) -> tuple[list[tuple[Any, ...]], tuple[Any, ...]]:
     """The rows of a statement, and the options that they carry.
 
@@ -145,11 +159,13 @@ def _rows(
     """
     template = _list_template(level, statement, mapper)
     if template is not None:
-        return reader.fetch(mapper, *template)
+        select_, parameters = template
+        return reader.fetch(mapper, guarded(select_, guard, level, mapper), parameters)
     entity = EntityStatement.of(statement, mapper)
+    narrowed = guarded(entity.rows(level), guard, level, mapper)
     if not (entity.is_query and entity.is_joined):
-        return reader.fetch(mapper, entity.rows(level), {}, entity.options)
-    narrowed = entity.rows(level).add_columns(*entity.primary_key)
+        return reader.fetch(mapper, narrowed, {}, entity.options)
+    narrowed = narrowed.add_columns(*entity.primary_key)
     rows, options = reader.fetch(mapper, narrowed, {}, entity.options)
     unique: dict[tuple[Any, ...], Any] = {}
     for row in rows:
@@ -210,7 +226,7 @@ class NodeQuery:
             return None
         cls = object_type.graphene_type
         statement: Any = None
-        if not has_plain_query(cls):
+        if not has_plain_query(cls) and guard_of(info.schema) is None:
             statement = cls.get_query(info)
             if not isinstance(statement, (Query, Select)):
                 return None
@@ -221,7 +237,8 @@ class NodeQuery:
         except (TypeError, AttributeError):
             return None  # the resolver says what is missing
         key = _as_key(mapper, text)
-        return RowQuery(session, partial(_run_node, mapper, statement, key), object_type)
+        run = partial(_run_node, mapper, statement, key, object_type)
+        return RowQuery(session, run, object_type)
 
     def mapper_of(self, object_type: Any) -> Mapper[Any] | None:
         """The mapper of a type whose nodes are found by a statement; None for any other."""
@@ -239,11 +256,6 @@ class NodeQuery:
         return mapper if len(mapper.primary_key) == 1 else None
 
 
-def has_plain_query(cls: Any) -> bool:
-    """Whether `get_query` of a type is graphene-sqlalchemy's own."""
-    return getattr(cls.get_query, "__func__", None) is _upstream.plain_get_query
-
-
 def _as_key(mapper: Mapper[Any], text: str) -> Any:
     """The text of a global id as a value of the primary key, where it is one."""
     type_ = mapper.primary_key[0].type
@@ -258,16 +270,24 @@ def _as_key(mapper: Mapper[Any], text: str) -> Any:
 
 
 def _run_node(
-    mapper: Mapper[Any], criteria: Any, key: Any, session: Session, level: Level | None
+    mapper: Mapper[Any],
+    criteria: Any,
+    key: Any,
+    object_type: GraphQLObjectType,
+    session: Session,
+    level: Level | None,
+    guard: Guard | None,
 ) -> Any:
     if criteria is not None:
         (column,) = primary_key(mapper)
-        return _run_statement(criteria.where(column == key), False, session, level)
+        found = criteria.where(column == key)
+        return _run_statement(found, object_type, False, session, level, guard)
     if level is None or level.mapper is not mapper or not level.is_usable(session):
         return session.get(mapper.class_, key)
     reader = RowReader(session)
     try:
-        rows, options = reader.fetch(mapper, node_statement(mapper, level), {_KEY: key})
+        statement = guarded(node_statement(mapper, level), guard, level, mapper)
+        rows, options = reader.fetch(mapper, statement, {_KEY: key})
     except NotRows:
         return session.get(mapper.class_, key)
     return _as_value(rows, False, Origin(reader, options, level))
@@ -327,10 +347,10 @@ class RootConnection:
     def _connection(self, resolved: Any, info: GraphQLResolveInfo, args: dict[str, Any]) -> Any:
         if resolved is None:
             resolved = self._query(info, args)
-        if isinstance(resolved, PlainQuery):
-            session = unscoped(_upstream.get_session(info.context))
-        elif isinstance(resolved, (Query, Select)):
+        if isinstance(resolved, (Query, Select)):
             session = session_of(resolved, info)
+        elif isinstance(resolved, PlainQuery) or self._is_guarded(info):
+            session = unscoped(_upstream.get_session(info.context))
         else:
             return self._cut(resolved, info, args)
         return RowQuery(session, partial(self._run, resolved, info, args))
@@ -347,6 +367,11 @@ class RootConnection:
             return PlainQuery(make, sort_clauses(args.get("sort")))
         return make()
 
+    @staticmethod
+    def _is_guarded(info: GraphQLResolveInfo) -> bool:
+        guard = guard_of(info.schema)
+        return guard is not None and get_named_type(info.return_type) in guard.nodes
+
     def _cut(self, resolved: Any, info: GraphQLResolveInfo, args: dict[str, Any]) -> Any:
         """The connection as upstream cuts it, over a list or a Query."""
         return self._field_class.resolve_connection(
@@ -360,22 +385,49 @@ class RootConnection:
         args: dict[str, Any],
         session: Session,
         level: Level | None,
+        guard: Guard | None,
     ) -> Any:
-        if level is not None and level.by_rows and level.is_connection:
+        is_statement = isinstance(statement, (PlainQuery, Query, Select))
+        guards = self._guards(guard, info, args)
+        if level is not None and level.by_rows and level.is_connection and is_statement:
             page = Page.of(args)
+            mapper: Mapper[Any] = inspect(self._model)
             try:
-                return RootPage(session, statement, inspect(self._model), page, level).load()
+                return RootPage(session, statement, mapper, page, level, guards).load()
             except (NotNarrow, NotRows) as reason:
                 level.fall_back(str(reason))
         if isinstance(statement, PlainQuery):
             statement = statement.make()
-        if is_sharded(session):
-            found = partial(_instances, statement, session)
-            objects = objects_over_shards(session, inspect(self._model), statement, found)
-            return self._cut(objects, info, args)
-        if isinstance(statement, Query):
+        if guards and is_statement:
+            statement = statement.options(*guards)
+        if guard is not None and self._is_guarded(info):
+            visible = guard.sift(
+                get_named_type(info.return_type), self._objects(statement, session)
+            )
+            return guard.approve(self._cut(visible, info, args))
+        if isinstance(statement, Query) and not is_sharded(session):
             return self._cut(statement, info, args)
-        return self._cut(_instances(statement, session), info, args)
+        return self._cut(self._objects(statement, session), info, args)
+
+    def _objects(self, statement: Any, session: Session) -> list[Any]:
+        """The objects of a connection that is cut in Python."""
+        if not isinstance(statement, (Query, Select)):
+            objects: list[Any] = statement
+            return objects
+        found = partial(_instances, statement, session)
+        if is_sharded(session):
+            return objects_over_shards(session, inspect(self._model), statement, found)
+        return found()
+
+    def _guards(
+        self, guard: Guard | None, info: GraphQLResolveInfo, args: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        """The options of a statement for what the operation may see, and filter by."""
+        if guard is None:
+            return ()
+        mapper: Mapper[Any] = inspect(self._model)
+        own = guard.options(get_named_type(info.return_type), mapper)
+        return own if args.get("filter") is None else (*own, *guard.filter_options(mapper))
 
 
 class PlainQuery(NamedTuple):
@@ -386,16 +438,26 @@ class PlainQuery(NamedTuple):
 
 
 class RootPage:
-    """One page of a statement."""
+    """One page of a statement.
+
+    :param guards: options that leave what the operation may see.
+    """
 
     def __init__(
-        self, session: Session, statement: Any, mapper: Mapper[Any], page: Page, level: Level
+        self,
+        session: Session,
+        statement: Any,
+        mapper: Mapper[Any],
+        page: Page,
+        level: Level,
+        guards: tuple[Any, ...] = (),
     ) -> None:
         self._reader = RowReader(session)
         self._statement = statement
         self._mapper = mapper
         self._page = page
         self._level = level
+        self._guards = guards
         nodes = level.node if level.shows_nodes else level
         by_rows = nodes is not None and nodes.is_usable(session)
         self._nodes = nodes if by_rows else None
@@ -469,7 +531,8 @@ class RootPage:
 
     def _fetch(self, start: int, stop: int | None) -> list[Any]:
         if is_sharded(self._reader.session):
-            return page_over_shards(self._reader.session, self._mapper, self._ordered, start, stop)
+            ordered = self._guarded(self._ordered)
+            return page_over_shards(self._reader.session, self._mapper, ordered, start, stop)
         statement, parameters = self.rows(limit_parameters(start, stop))
         if self._nodes is None:
             return fetch_entities(self._reader.session, self._mapper, statement, parameters)
@@ -484,8 +547,8 @@ class RootPage:
         """
         template = self._template(limits)
         if template is None:
-            return _limited(self._ordered, limits), limits
-        return template[0], {**template[1], **limits}
+            return self._guarded(_limited(self._ordered, limits)), limits
+        return self._guarded(template[0]), {**template[1], **limits}
 
     def _template(self, limits: dict[str, int]) -> Template | None:
         def build(criteria: list[Any], order: tuple[Any, ...]) -> Select[Any]:
@@ -494,6 +557,9 @@ class RootPage:
 
         purpose = (PAGE, self._nodes is None, *limits)
         return template_of(self._level.templates, purpose, self._clauses, self._mapper, build)
+
+    def _guarded(self, statement: Select[Any]) -> Select[Any]:
+        return statement.options(*self._guards) if self._guards else statement
 
     def _joined(self, statement: Select[Any]) -> Select[Any]:
         return statement if self._nodes is None else self._nodes.joined(statement)
@@ -517,7 +583,8 @@ class RootPage:
         if self._entity.is_joined:
             found = found.distinct()
         # Criteria that the options carry are those of the whole statement, not of a subquery.
-        return select(func.count()).select_from(found.subquery()).options(*self._entity.options)
+        counted = select(func.count()).select_from(found.subquery()).options(*self._entity.options)
+        return self._guarded(counted)
 
     def _count(self) -> int:
         if is_sharded(self._reader.session):

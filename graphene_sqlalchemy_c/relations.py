@@ -19,6 +19,7 @@ from ._core import BatchResolver, ConnectionResolver
 from ._graphql import complete_later
 from ._sqlalchemy import arranged_options, carried_options
 from .batching import join_batch
+from .guard import Guard
 from .levels import Level
 from .loading import (
     collect,
@@ -44,6 +45,7 @@ def load_relation(
     arguments: dict[str, Any] | None,
     node: FieldNode,
     variables: dict[str, Any],
+    guard: Guard | None = None,
 ) -> list[Any]:
     """The values of a relationship field for many parents.
 
@@ -54,9 +56,11 @@ def load_relation(
     :param arguments: of a connection field.
     :param node: the field, as the document has it.
     :param variables: the coerced variables of the operation.
+    :param guard: what is visible to the operation; None for everything.
     :return: for each parent a RowGroup, instances as the ORM would give them, or an exception.
     """
-    load = RelationLoad(RelationPlan.of(resolver, level), arguments or {}, node, variables)
+    plan = RelationPlan.of(resolver, level)
+    load = RelationLoad(plan, arguments or {}, node, variables, guard)
     if origin is not None:
         return load.for_rows(origin, parents)
     return load.for_instances(parents)
@@ -70,11 +74,12 @@ async def load_relation_async(
     arguments: dict[str, Any] | None,
     node: FieldNode,
     variables: dict[str, Any],
+    guard: Guard | None = None,
 ) -> list[Any]:
     """The same as :func:`load_relation` for parents that live in AsyncSessions."""
 
     def load(members: list[Any]) -> list[Any]:
-        return load_relation(resolver, level, origin, members, arguments, node, variables)
+        return load_relation(resolver, level, origin, members, arguments, node, variables, guard)
 
     if origin is not None:
         session = async_session(origin.reader.session)
@@ -90,6 +95,7 @@ class RelationLoad:
     :param arguments: of a connection field.
     :param node: the field, as the document has it.
     :param variables: the coerced variables of the operation.
+    :param guard: what is visible to the operation; None for everything.
     :raises ValueError: when the page is not one.
     """
 
@@ -99,6 +105,7 @@ class RelationLoad:
         arguments: dict[str, Any],
         node: FieldNode,
         variables: dict[str, Any],
+        guard: Guard | None = None,
     ) -> None:
         self.plan = plan
         self.loader = plan.loader
@@ -111,6 +118,15 @@ class RelationLoad:
             if plan.level is not None:
                 page = Page.of(arguments)
                 self.page = page if plan.level.shows_page else NO_NODES
+        self.guards = () if guard is None else self._guards(guard)
+        """The options of the statements for what the operation may see, and filter by."""
+
+    def _guards(self, guard: Guard) -> tuple[Any, ...]:
+        level, target = self.plan.level, self.plan.target
+        # Objects of which nothing is known are instances, which are checked when they are there.
+        own = () if level is None else guard.options_of(level, target)
+        filters = self.arrangement.criterion is not None
+        return (*own, *guard.filter_options(target)) if filters else own
 
     # -- parents that are rows --
 
@@ -293,6 +309,8 @@ class _GroupLoad:
         self._reader = reader
         self._dialect = session.get_bind(self._target).dialect
         self._carried = carried
+        self._options = (*carried, *load.guards)
+        """What the statements are executed with; the guards are not carried below."""
         self._keys_of = keys_of
         self._answers = answers
         self.left: list[Any] = []
@@ -368,8 +386,8 @@ class _GroupLoad:
         statement = selects.children(
             route, self._dialect, self._page, self._load.arrangement, counted, reader.is_plain
         )
-        if self._carried:
-            statement = statement.options(*self._carried)
+        if self._options:
+            statement = statement.options(*self._options)
         rows: list[Any]
         if self._nodes is not None:
             rows, options = reader.fetch(self._target, statement, parameters, self._carried)
@@ -430,7 +448,7 @@ class _GroupLoad:
 
     def _totals(self, route: Route, chunk: dict[Any, Any]) -> dict[Any, int]:
         """The number of children of each key, in one statement."""
-        statement = self._selects.totals(route, self._load.arrangement).options(*self._carried)
+        statement = self._selects.totals(route, self._load.arrangement).options(*self._options)
         rows, _ = self._reader.fetch(self._target, statement, {KEYS: list(chunk)})
         if len(route.keys) == 1:
             return {row[0]: row[1] for row in rows}

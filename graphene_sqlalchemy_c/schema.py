@@ -43,6 +43,7 @@ from .execution import (
 )
 from .explain import explain
 from .explanation import Explanation
+from .guard import enforce, warn_of_unenforced
 from .levels import PlanOptions
 from .limits import MAX_TOKENS, DocumentLimits
 from .pagination import Limits
@@ -269,6 +270,10 @@ class Schema(graphene.Schema):
         an error of the field
     :param default_page_size: nodes of a connection for a query that gives neither `first` nor
         `last`
+    :param enforce_get_query: whether rows are shown only if the `get_query` of their type, called
+        once for each operation, selects them: True, everywhere; False, as graphene-sqlalchemy, for
+        nodes by their global id alone. None is False, with a warning for each type that overrides
+        `get_query`
     """
 
     def __init__(
@@ -285,6 +290,7 @@ class Schema(graphene.Schema):
         rows: bool = True,
         max_page_size: int | None = None,
         default_page_size: int | None = None,
+        enforce_get_query: bool | None = None,
         **kwargs: Any,
     ) -> None:
         options = PlanOptions(rows, Limits(max_page_size, default_page_size), max_objects)
@@ -294,6 +300,10 @@ class Schema(graphene.Schema):
         )
         self.__dict__[_ATTRIBUTE] = documents
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        if enforce_get_query:
+            enforce(self.graphql_schema)
+        elif enforce_get_query is None:
+            warn_of_unenforced(self.graphql_schema, stacklevel=2)
 
     def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Execute a request synchronously; arguments as `graphene.Schema.execute`."""
@@ -355,6 +365,7 @@ class Schema(graphene.Schema):
         operation_name: str | None = None,
         *,
         dialect: str = "postgresql",
+        context_value: Any = None,
     ) -> Explanation:
         """Tell how a query is executed: its levels, whether they are rows, their SQL.
 
@@ -366,12 +377,20 @@ class Schema(graphene.Schema):
             needed; a page that depends on another one is shown with its name.
         :param operation_name: which operation, where there are several.
         :param dialect: the database to write SQL for: "postgresql", "sqlite" or "mysql".
+        :param context_value: what `get_query` of guarded types finds as `info.context`, where the
+            schema enforces it.
         :raises ExplainError: when the document is not valid for the schema, has no such operation,
             or the variables do not fit; a `ValueError`.
         """
         documents = document_cache(self)
         return explain(
-            self.graphql_schema, documents, source, variable_values, operation_name, dialect
+            self.graphql_schema,
+            documents,
+            source,
+            variable_values,
+            operation_name,
+            dialect,
+            context_value,
         )
 
     def cache_info(self) -> CacheInfo:

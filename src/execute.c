@@ -99,6 +99,12 @@ outcome
 complete_checked_object(run_state *run, plan_object *object, PyObject *value, frame_node *position,
                         PyObject **out)
 {
+    if (run->guard != NULL && !position->admitted) {
+        outcome guarded = guard_object(run, object, value, position, out);
+        if (guarded != DONE) {
+            return guarded;
+        }
+    }
     plan_selection *selection = plan_selection_of(run->plan, (plan_field *)position->field, object,
                                                   run->variable_values);
     Py_ssize_t mark = run->slots.size;
@@ -275,7 +281,7 @@ append_item(run_state *run, const plan_type *type, PyObject *list, Py_ssize_t in
             frame_node *owner)
 {
     frame_node position = {.parent = owner, .field = owner->field, .type = type, .container = list,
-                      .index = index};
+                      .index = index, .admitted = owner->admitted, .is_sifted = owner->is_sifted};
     PyObject *value = NULL;
     int result = 0;
     if (complete_resolved(run, type, item, &position, &value) == FAILED) {
@@ -381,6 +387,12 @@ complete_list(run_state *run, const plan_type *type, PyObject *value, frame_node
     int iterable = is_iterable(run, value);
     if (iterable <= 0) {
         return iterable < 0 ? FAILED : complete_async_list(run, type, value, position, out);
+    }
+    if (run->guard != NULL && !position->is_sifted) {
+        outcome guarded = guard_list(run, type, value, position, out);
+        if (guarded != DONE) {
+            return guarded;
+        }
     }
     if (enter(run) < 0) {
         return FAILED;

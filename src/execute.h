@@ -41,6 +41,8 @@ typedef struct frame_node {
     place_node *place;   /* owned; NULL until somebody asks */
     PyObject *path; /* owned; NULL until somebody asks */
     PyObject *info; /* owned: GraphQLResolveInfo; of a field's frame_node */
+    int admitted;   /* its guarded objects were found visible; of a list, those of its items */
+    int is_sifted;  /* a list without the objects that are hidden */
 } frame_node;
 
 typedef enum {
@@ -53,6 +55,7 @@ typedef enum {
                         * list `container` */
     SLOT_ATTRIBUTE,    /* an attribute of `source` that is not loaded */
     SLOT_QUERY,        /* a statement that a resolver returned: queries.RowQuery */
+    SLOT_GUARD,        /* whether objects of a guarded type are visible: guard.c */
 } slot_kind;
 
 typedef struct {
@@ -107,6 +110,8 @@ typedef struct {
     PyObject *parents;          /* owned: list of what has something below it that comes later; NULL
                                  * at first. A lazy load finds it in the identity map, too */
     PyObject *origin;           /* owned: document position of the error that is in flight */
+    PyObject *guard;            /* owned: guard.Guard; NULL where no type is guarded */
+    PyObject *guarded;          /* owned: its dict of types that are; NULL without */
     slot_list slots;            /* left by the walk that is going on */
     slot_list level;            /* being drained */
     slot_list *roots;           /* owned: of a mutation, one for each root field */
@@ -211,6 +216,20 @@ outcome complete_runtime_type(run_state *run, const plan_type *type, PyObject *n
                               PyObject *value, frame_node *position, PyObject **out);
 int raise_wrong_type(run_state *run, plan_object *object, PyObject *value, frame_node *position);
 
+/* ---- guard.c: guarded types ------------------------------------------------------------------- */
+
+/* Each leaves a slot where the value has to be checked first; DONE where it has not. Only of runs
+ * that have a guard, and of values that did not come as rows. */
+outcome guard_object(run_state *run, plan_object *object, PyObject *value, frame_node *position,
+                     PyObject **out);
+outcome guard_list(run_state *run, const plan_type *type, PyObject *value, frame_node *position,
+                   PyObject **out);
+/* What a connection is to be made from: the relationship of `source`. */
+outcome guard_connection(run_state *run, plan_field *field, PyObject *source, PyObject *loaded,
+                         frame_node *position, PyObject **out);
+/* Complete what is visible of the subject of a slot. */
+outcome guard_settle(run_state *run, slot_node *self, frame_node *position, PyObject **out);
+
 /* ---- polymorph.c: rows of several classes --------------------------------------------------- */
 
 /* The selection that a row is walked with: its discriminator tells. NULL with an exception. */
@@ -244,7 +263,7 @@ static inline int
 slot_kind_is_load(slot_kind kind)
 {
     return kind == SLOT_BATCH || kind == SLOT_ROWS || kind == SLOT_QUERY ||
-           kind == SLOT_ATTRIBUTE;
+           kind == SLOT_ATTRIBUTE || kind == SLOT_GUARD;
 }
 static inline int
 slot_is_load(const slot_node *self)

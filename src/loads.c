@@ -1,7 +1,8 @@
 /* Loads: what the slots of a level wait for that is ours to load.
  *
  * Does: gather the parents of one relationship over a whole level and have them loaded together,
- *     as rows or as instances; have the statements run that resolvers returned.
+ *     as rows or as instances; have the statements run that resolvers returned; ask which objects
+ *     of a guarded type are visible.
  * Never: build SQL or await; batching.py, relations.py and queries.py do.
  * Owns: nothing but what it adds to run->parents.
  */
@@ -117,6 +118,13 @@ needs_await(run_state *run, const slot_node *self, PyObject *known)
     if (self->kind == SLOT_ATTRIBUTE) {
         PyObject *function = late_needs_await(run->state);
         PyObject *answer = function ? PyObject_CallOneArg(function, self->source) : NULL;
+        int result = answer ? PyObject_IsTrue(answer) : -1;
+        Py_XDECREF(answer);
+        return result;
+    }
+    if (self->kind == SLOT_GUARD) {
+        PyObject *answer =
+            PyObject_CallMethodOneArg(run->guard, run->state->str_needs_await, self->source);
         int result = answer ? PyObject_IsTrue(answer) : -1;
         Py_XDECREF(answer);
         return result;
@@ -244,7 +252,8 @@ load_relation(run_state *run, slot_list *list, Py_ssize_t index, int later)
             result = PyObject_CallFunctionObjArgs(function, field->resolver->callable, level,
                                                   origin, parents, arguments,
                                                   PyList_GET_ITEM(field->nodes, 0),
-                                                  run->variable_values, NULL);
+                                                  run->variable_values,
+                                                  run->guard ? run->guard : Py_None, NULL);
         }
     }
     Py_DECREF(origin);
@@ -284,11 +293,28 @@ load_query(run_state *run, const slot_node *self, int later)
     PyObject *level = level_of(run, self);
     PyObject *result = NULL;
     if (level != NULL) {
-        result = PyObject_CallMethodOneArg(query, later ? state->str_load_async : state->str_load,
-                                           level);
+        result = PyObject_CallMethodObjArgs(query, later ? state->str_load_async : state->str_load,
+                                            level, run->guard, NULL);
         Py_DECREF(level);
     }
     Py_DECREF(query);
+    return result;
+}
+
+/* Ask what is visible of the subjects of a group. */
+static PyObject *
+load_guard(run_state *run, slot_list *list, Py_ssize_t index, int later)
+{
+    PyObject *type = Py_NewRef(plan_named_type(list->items[index].field->type)->type);
+    PyObject *subjects = parents_of(run, list, index);
+    PyObject *result = NULL;
+    if (subjects != NULL) {
+        result = PyObject_CallMethodObjArgs(
+            run->guard, later ? run->state->str_check_async : run->state->str_check, type, subjects,
+            NULL);
+    }
+    Py_DECREF(type);
+    Py_XDECREF(subjects);
     return result;
 }
 
@@ -301,6 +327,8 @@ begin_load(run_state *run, slot_list *list, Py_ssize_t index, int later)
         return load_query(run, self, later);
     case SLOT_ATTRIBUTE:
         return load_attributes(run, list, index, later);
+    case SLOT_GUARD:
+        return load_guard(run, list, index, later);
     default:
         return load_relation(run, list, index, later);
     }

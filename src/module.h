@@ -46,6 +46,8 @@
     X(by_rows)                                                                                    \
     X(callables)                                                                                  \
     X(cell_contents)                                                                              \
+    X(check)                                                                                      \
+    X(check_async)                                                                                \
     X(class_)                                                                                     \
     X(close)                                                                                      \
     X(collected_errors)                                                                           \
@@ -91,6 +93,7 @@
     X(get_type_for_model)                                                                         \
     X(graphene)                                                                                   \
     X(graphene_sqlalchemy_c_queue)                                                                \
+    X(guard)                                                                                      \
     X(hybrid_prop)                                                                                \
     X(identity_token)                                                                             \
     X(info)                                                                                       \
@@ -128,6 +131,7 @@
     X(operation)                                                                                  \
     X(orm_field_name)                                                                             \
     X(parent)                                                                                     \
+    X(places)                                                                                     \
     X(planned_resolver)                                                                           \
     X(property)                                                                                   \
     X(register)                                                                                   \
@@ -273,6 +277,7 @@
  * X(slot, module). */
 #define STATE_LATE(X)                                                                             \
     X(RowQuery, "graphene_sqlalchemy_c.queries")                                                  \
+    X(gather_items, "graphene_sqlalchemy_c.guard")                                                \
     X(is_connection, "graphene_sqlalchemy_c.levels")                                              \
     X(load_attributes, "graphene_sqlalchemy_c.attributes")                                        \
     X(load_attributes_async, "graphene_sqlalchemy_c.attributes")                                  \

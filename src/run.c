@@ -255,7 +255,9 @@ run_close(run_state *self, PyObject *Py_UNUSED(ignored))
     X(events)                                                                                     \
     X(parents)                                                                                    \
     X(aborts)                                                                                     \
-    X(origin)
+    X(origin)                                                                                     \
+    X(guard)                                                                                      \
+    X(guarded)
 
 static int
 visit_slots(const slot_list *list, visitproc visit, void *arg)
@@ -337,10 +339,24 @@ read_context(run_state *self)
         {state->str_type_resolver, &self->type_resolver},
         {state->str_middleware_manager, &self->middleware},
         {state->str_collected_errors, &self->collected_errors},
+        {state->str_guard, &self->guard},
     };
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         *wanted[i].slot = PyObject_GetAttr(self->context, wanted[i].name);
         if (*wanted[i].slot == NULL) {
+            return -1;
+        }
+    }
+    if (self->guard == Py_None) {
+        Py_CLEAR(self->guard);
+    }
+    else {
+        self->guarded = PyObject_GetAttr(self->guard, state->str_places);
+        if (self->guarded == NULL) {
+            return -1;
+        }
+        if (!PyDict_CheckExact(self->guarded)) {
+            PyErr_SetString(PyExc_TypeError, "the places of a guard are a dict");
             return -1;
         }
     }

@@ -19,6 +19,12 @@ complete_loaded(run_state *run, plan_field *field, PyObject *source, PyObject *l
         Py_TYPE(loaded) == run->state->RowGroup) {
         return complete_value(run, field->type, loaded, position, out);
     }
+    if (run->guard != NULL && !position->admitted) {
+        outcome guarded = guard_connection(run, field, source, loaded, position, out);
+        if (guarded != DONE) {
+            return guarded;
+        }
+    }
     outcome result = FAILED;
     PyObject *value = NULL;
     PyObject *arguments = resolve_arguments(run, field);
@@ -81,6 +87,8 @@ settle_value(run_state *run, slot_node *self, frame_node *position, PyObject **o
         return settle_type_of(run, self, position, out);
     case SLOT_ATTRIBUTE:
         return settle_attribute(run, self, position, out);
+    case SLOT_GUARD:
+        return guard_settle(run, self, position, out);
     case SLOT_RUNTIME_TYPE:
         return complete_runtime_type(run, self->type, self->value, self->source, position, out);
     default:

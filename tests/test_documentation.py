@@ -39,7 +39,7 @@ def test_each_page_is_run_somewhere() -> None:
     """Those that need a web framework are run by tests/web."""
     assert {page.name for page in PAGES} - {page.name for page in RUN_HERE} == WEB_PAGES
     assert ROOT / "README.md" in RUN_HERE
-    without_code = {"index.md", "authorisation.md", "compatibility.md", "results.md"}
+    without_code = {"index.md", "compatibility.md", "results.md"}
     for page in PAGES:
         if not page.name.startswith("architecture") and page.name not in without_code:
             assert blocks_of(page), page.name
