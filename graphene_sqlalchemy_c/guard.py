@@ -115,8 +115,8 @@ def warn_of_unenforced(schema: GraphQLSchema, stacklevel: int) -> None:
             warnings.warn(
                 f"{cls.__name__} overrides get_query, which graphene-sqlalchemy calls for nodes "
                 "by their global id alone: lists, connections and relationships show rows that it "
-                "leaves out. Schema(enforce_get_query=True) applies it everywhere; "
-                "enforce_get_query=False says that this is meant.",
+                "leaves out. graphene_sqlalchemy_c.Schema(enforce_get_query=True) applies it "
+                "everywhere; enforce_get_query=False says that this is meant.",
                 UserWarning,
                 stacklevel=stacklevel + 1,
             )
@@ -348,7 +348,10 @@ class Guard:
 
     def needs_await(self, subject: tuple[int, Any, Any]) -> bool:
         """Whether the instances of a subject live in an AsyncSession."""
-        return self._async_session(_instances([subject])) is not None
+        try:
+            return self._async_session(_instances([subject])) is not None
+        except Exception:
+            return False  # a context without a session: check() says so
 
     def _async_session(self, instances: Iterable[Any]) -> AsyncSession | None:
         is_any = False

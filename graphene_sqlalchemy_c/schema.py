@@ -410,6 +410,7 @@ def document_cache(schema: graphene.Schema) -> DocumentCache:
     if cache is None:
         with _cache_lock:
             cache = schema.__dict__.setdefault(_ATTRIBUTE, DocumentCache())
+        warn_of_unenforced(schema.graphql_schema, stacklevel=3)
     found: DocumentCache = cache
     return found
 

@@ -314,6 +314,53 @@ def test_types_that_override_get_query_are_named_once() -> None:
         Schema(query=Other, enforce_get_query=True)
 
 
+def test_a_schema_of_graphene_warns_when_it_is_executed() -> None:
+    thing_type, _ = types_with(visible)
+
+    class Query(graphene.ObjectType):
+        things = graphene.List(thing_type)
+
+    graphene_sqlalchemy_c.install()
+    try:
+        schema = graphene.Schema(query=Query)
+        with pytest.warns(UserWarning, match="ThingType overrides get_query"):
+            schema.execute("{ things { name } }")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            schema.execute("{ things { name } }")
+    finally:
+        graphene_sqlalchemy_c.uninstall()
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_detached_objects_need_a_session_of_the_context(engine: Any, mode: str) -> None:
+    with Session(engine) as session:
+        things = all_things(session)
+        session.expunge_all()
+    thing_type, _ = types_with(visible)
+
+    class Query(graphene.ObjectType):
+        things = graphene.List(thing_type)
+
+        def resolve_things(root, info: Any) -> Any:
+            return things
+
+    schema = Schema(query=Query, enforce_get_query=True)
+
+    def execute(context: Any) -> Any:
+        source = "{ things { name } }"
+        if mode == "sync":
+            return schema.execute(source, context_value=context)
+        return asyncio.run(schema.execute_async(source, context_value=context))
+
+    with Session(engine) as session:
+        assert execute({"session": session}).data == {"things": VISIBLE}
+    for context in ({}, None):
+        result = execute(context)
+        assert result.data == {"things": None}
+        assert len(result.errors) == 1
+
+
 @pytest.mark.parametrize("enforce", [False, True])
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_nodes_apply_it_either_way(engine: Any, enforce: bool, mode: str) -> None:
