@@ -37,7 +37,7 @@ from sqlalchemy.orm import (
 
 from graphene_sqlalchemy_c import get_batch_resolver
 
-from .conftest import Database, _own_database
+from .conftest import Database, own_database
 
 
 @pytest.fixture
@@ -499,7 +499,7 @@ def test_a_key_that_is_too_large_for_the_child(postgresql: Engine) -> None:
 
 @pytest.fixture
 def postgresql() -> Any:
-    with _own_database("postgresql") as (url, _):
+    with own_database("postgresql") as (url, _):
         engine = create_engine(url)
         yield engine
         engine.dispose()

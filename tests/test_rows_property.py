@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool, StaticPool
 from sqlalchemy.schema import CreateTable
 
-from .conftest import SERVERS, _own_database
+from .conftest import SERVERS, own_database
 from .property_models import FAMILIES, LAZY, LINK_KINDS, VALUES, World, build, describe
 from .property_queries import Example, Leave, examples
 from .property_sessions import Past, context_of, insert_rows
@@ -246,7 +246,7 @@ class Server:
 
 @pytest.fixture(scope="module", params=list(SERVERS))
 def server(request: Any) -> Iterator[Server]:
-    with _own_database(request.param) as (url, _):
+    with own_database(request.param) as (url, _):
         engine = create_engine(url)
         yield Server(engine)
         engine.dispose()
