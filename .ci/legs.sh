@@ -11,6 +11,10 @@ STRICT="-Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla"
 # asan-stack=0: greenlets move pieces of the stack, which marks around its variables do not survive.
 SANITIZE="-fsanitize=address,undefined --param asan-stack=0 -fno-sanitize-recover=undefined
     -fno-omit-frame-pointer -g -O1"
+# What the rooms of C do; the whole suite takes sanitizers or a debug CPython half an hour.
+ROOMS=(tests/test_{attr,batch,converter,dispatch,execution,max_objects,siblings}*.py
+    tests/test_guard_{memory,places}.py tests/test_inheritance{,_instances,_memory}.py
+    tests/test_pages.py tests/test_rows_{instances,models,places}.py)
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 not_run() {
@@ -58,16 +62,18 @@ leg_matrix() {
     GSC_WAYS=few make test PYTHON="$python" SQLALCHEMY="$2"
 }
 
-# One line of SQLAlchemy at a time: the tests of both make the same tables.
+# What asks a server, and with the first line the ways that `make test` leaves out, on SQLite. One
+# line of SQLAlchemy at a time: the tests of both make the same tables.
 leg_databases() {
     export GSC_POSTGRES_URL=${GSC_POSTGRES_URL-postgresql+psycopg2://postgres@127.0.0.1:5432/postgres}
     export GSC_MARIADB_URL=${GSC_MARIADB_URL-mysql+pymysql://root@127.0.0.1:3306/}
     export GSC_REQUIRE_DATABASES=1 GSC_WAYS=all
-    local python
+    local python these="postgresql or mariadb"
+    [[ $1 == 2.0 ]] && these+=" or own-instances or own-select-async"
     python=$(interpreter 3.11) || python=python3
     copy_repository
     make .venv/databases.stamp PYTHON="$python" SQLALCHEMY="$1"
-    flock ../../databases.lock make test PYTHON="$python" SQLALCHEMY="$1"
+    flock ../../databases.lock make test PYTHON="$python" SQLALCHEMY="$1" ARGS="-k '$these'"
 }
 
 # The views, other packages' views and the faults of a server, over HTTP.
@@ -136,20 +142,16 @@ leg_sanitizers() {
         preload+="$(gcc -print-file-name=$library) "
     done
     env GSC_WAYS=few LD_PRELOAD="$preload" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
-        UBSAN_OPTIONS=print_stacktrace=1 .venv/bin/python -m pytest
+        UBSAN_OPTIONS=print_stacktrace=1 .venv/bin/python -m pytest "${ROOMS[@]}"
 }
 
-# What the rooms of C do: the whole suite takes a debug CPython half an hour.
 leg_debug_python() {
     local python
     python=$(command -v python3.11-dbg) || lacks "no python3.11-dbg on this machine"
     copy_repository
     make .venv/ready.stamp PYTHON="$python"
     ls graphene_sqlalchemy_c/_core.cpython-311d-*.so
-    GSC_WAYS=few .venv/bin/python -m pytest \
-        tests/test_{attr,batch,converter,dispatch,execution,max_objects,siblings}*.py \
-        tests/test_inheritance{,_instances,_memory}.py tests/test_pages.py \
-        tests/test_rows_{instances,models,places}.py
+    GSC_WAYS=few .venv/bin/python -m pytest "${ROOMS[@]}"
 }
 
 # The demo's requests; without AsyncSession, whose greenlets switch stacks under valgrind's feet.

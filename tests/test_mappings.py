@@ -475,7 +475,7 @@ def test_a_guess_costs_no_statement_for_each_sibling(engine: Engine) -> None:
     assert answers == {} and len(executed) == 2
 
 
-def test_a_key_that_is_too_large_for_the_child(postgresql: Engine) -> None:
+def test_a_key_that_is_too_large_for_the_child_in_postgresql(postgresql: Engine) -> None:
     """One parent's key must not fail the load of its siblings."""
     base: Any = declarative_base()
 
