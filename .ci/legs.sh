@@ -129,7 +129,7 @@ leg_properties() {
     copy_repository
     make .venv/ready.stamp
     GSC_EXAMPLES=5000 .venv/bin/python -m pytest tests/test_execution_property.py
-    GSC_EXAMPLES=5000 .venv/bin/python -m pytest tests/test_rows_property.py
+    GSC_EXAMPLES=1000 .venv/bin/python -m pytest tests/test_rows_property.py
     GSC_EXAMPLES=3000 .venv/bin/python -m pytest tests/test_inheritance_property.py
 }
 
