@@ -11,10 +11,9 @@ STRICT="-Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla"
 # asan-stack=0: greenlets move pieces of the stack, which marks around its variables do not survive.
 SANITIZE="-fsanitize=address,undefined --param asan-stack=0 -fno-sanitize-recover=undefined
     -fno-omit-frame-pointer -g -O1"
-# What the rooms of C do; the whole suite takes sanitizers or a debug CPython half an hour.
+# What the rooms of C do: the whole suite takes a debug CPython half an hour, and sanitizers longer.
 ROOMS=(tests/test_{attr,batch,converter,dispatch,execution,max_objects,siblings}*.py
-    tests/test_guard_{memory,places}.py tests/test_inheritance{,_instances,_memory}.py
-    tests/test_pages.py tests/test_rows_{instances,models,places}.py)
+    tests/test_{guard,inheritance}_memory.py tests/test_rows_{instances,places}.py)
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 not_run() {
@@ -142,7 +141,9 @@ leg_sanitizers() {
         preload+="$(gcc -print-file-name=$library) "
     done
     env GSC_WAYS=few LD_PRELOAD="$preload" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
-        UBSAN_OPTIONS=print_stacktrace=1 .venv/bin/python -m pytest "${ROOMS[@]}"
+        UBSAN_OPTIONS=print_stacktrace=1 .venv/bin/python -m pytest "${ROOMS[@]}" \
+        tests/test_guard_places.py tests/test_inheritance{,_instances}.py tests/test_pages.py \
+        tests/test_rows_models.py
 }
 
 leg_debug_python() {
