@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import FromClause, Result, Select
 from sqlalchemy.engine import ExecutionContext
-from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import (
     AppenderQuery,
     ColumnProperty,
@@ -25,7 +25,6 @@ from sqlalchemy.orm import (
     RelationshipProperty,
     Session,
     UserDefinedOption,
-    scoped_session,
     strategies,
 )
 from sqlalchemy.orm.path_registry import PathRegistry
@@ -279,8 +278,6 @@ _some_query: Query[Any] = Query([])  # the listeners of the class are seen at it
 
 def makes_plain_queries(session: Any) -> bool:
     """Whether ``session.query()`` gives Query objects of SQLAlchemy's own, which nobody changes."""
-    if isinstance(session, (scoped_session, async_scoped_session)):
-        session = session()
     if isinstance(session, AsyncSession):
         return True  # it has no query(): upstream selects
     return (

@@ -25,8 +25,8 @@ from graphql import (
     is_object_type,
 )
 from sqlalchemy import inspect, select
-from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
-from sqlalchemy.orm import FromStatement, Mapper, Session, scoped_session
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import FromStatement, Mapper, Session
 from sqlalchemy.orm.attributes import instance_state
 
 from . import _upstream
@@ -36,6 +36,7 @@ from .columns import key_expression, primary_key
 from .criteria import Criterion, GuardError, base_of, check_keys, criterion_of
 from .inheritance import nearest_types, runtime_type
 from .levels import ByInstances, Level, is_connection, is_mapped, mapper_of
+from .sessions import unwrapped
 from .statements import KEYS_PER_STATEMENT
 
 __all__ = [
@@ -362,7 +363,7 @@ class Guard:
                 return state.async_session
         if not is_any:
             return None
-        session = _unscoped(_upstream.get_session(self.info.context))
+        session = unwrapped(_upstream.get_session(self.info.context))
         return session if isinstance(session, AsyncSession) else None
 
     def check(self, type_: Any, subjects: list[tuple[int, Any, Any]]) -> list[Any]:
@@ -493,7 +494,7 @@ class Guard:
 
     def _session(self) -> Session:
         """The session of the context, which asks about detached instances."""
-        session = _unscoped(_upstream.get_session(self.info.context))
+        session = unwrapped(_upstream.get_session(self.info.context))
         if isinstance(session, AsyncSession):
             return session.sync_session
         if not isinstance(session, Session):
@@ -516,10 +517,6 @@ def _visible_keys(
         found = statement.where(key_expression(columns).in_(values))
         for row in session.execute(found, bind_arguments={"mapper": mapper}).all():
             yield tuple(row)
-
-
-def _unscoped(session: Any) -> Any:
-    return session() if isinstance(session, (scoped_session, async_scoped_session)) else session
 
 
 def _is_instance(value: Any) -> bool:

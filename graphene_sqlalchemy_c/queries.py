@@ -17,8 +17,8 @@ from graphene.relay import Node
 from graphql import GraphQLObjectType, GraphQLResolveInfo, get_named_type
 from sqlalchemy import Integer, Select, Uuid, bindparam, func, inspect, select
 from sqlalchemy.exc import MultipleResultsFound
-from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_session
-from sqlalchemy.orm import Mapper, Query, Session, scoped_session
+from sqlalchemy.ext.asyncio import AsyncSession, async_session
+from sqlalchemy.orm import Mapper, Query, Session
 
 from . import _upstream
 from ._core import RowGroup, page_bounds
@@ -29,7 +29,7 @@ from .inheritance import are_mapped
 from .levels import Level, is_mapped
 from .narrowing import EntityStatement, NotNarrow, Statement
 from .pagination import START, STOP, Page, sort_clauses
-from .sessions import NotRows, Origin, RowReader, fetch_all, fetch_entities
+from .sessions import NotRows, Origin, RowReader, fetch_all, fetch_entities, unwrapped
 from .shards import count_over_shards, is_sharded, objects_over_shards, page_over_shards
 from .templates import Template, template_of
 
@@ -88,8 +88,7 @@ class RowQuery:
 
 def unscoped(session: Any) -> Session | AsyncSession:
     """The session behind a registry of sessions, or the one behind a Query."""
-    if isinstance(session, (scoped_session, async_scoped_session)):
-        session = session()
+    session = unwrapped(session)
     if not isinstance(session, (Session, AsyncSession)):
         raise TypeError(f"A session is required to run a statement, not {type(session).__name__}.")
     return session
@@ -362,7 +361,7 @@ class RootConnection:
             self._has_plain_query
             and args.get("filter") is None
             and not getattr(self._model, "query", None)
-            and makes_plain_queries(_upstream.get_session(info.context))
+            and makes_plain_queries(unwrapped(_upstream.get_session(info.context)))
         ):
             return PlainQuery(make, sort_clauses(args.get("sort")))
         return make()

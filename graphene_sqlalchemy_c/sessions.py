@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Result, ScalarResult, Select
 from sqlalchemy.exc import ArgumentError, InvalidRequestError
-from sqlalchemy.ext.asyncio import AsyncSession, async_session
+from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_session
 from sqlalchemy.ext.horizontal_shard import ShardedSession
-from sqlalchemy.orm import Mapper, Session, SessionTransaction
+from sqlalchemy.orm import Mapper, Session, SessionTransaction, scoped_session
 from sqlalchemy.orm.attributes import instance_state
 
 from ._core import row_tuples
@@ -26,7 +26,13 @@ __all__ = [
     "fetch_entities",
     "in_sessions",
     "sees_rows",
+    "unwrapped",
 ]
+
+
+def unwrapped(session: Any) -> Any:
+    """The session behind a registry of sessions; anything else is given back."""
+    return session() if isinstance(session, (scoped_session, async_scoped_session)) else session
 
 
 def has_changes(session: Session) -> bool:
