@@ -303,10 +303,15 @@ def order_of(statement: Select[Any]) -> tuple[Any, ...]:
     return tuple(statement._order_by_clauses)
 
 
+def load_events(mapper: Mapper[Any]) -> Any:
+    """Who is told of a class's loaded instances: `load`, with the reconstructor, and `refresh`."""
+    return mapper.class_manager.dispatch
+
+
 def is_watched(mapper: Mapper[Any]) -> bool:
-    """Whether somebody is told of loaded instances: load and refresh events, a reconstructor."""
-    dispatch: Any = mapper.class_manager.dispatch
-    return bool(dispatch.load or dispatch.refresh)
+    """Whether somebody is told of loaded instances."""
+    events = load_events(mapper)
+    return bool(events.load or events.refresh)
 
 
 def is_execution_watched(session: Session) -> bool:

@@ -20,7 +20,8 @@ from . import _upstream
 from ._core import AttrResolver, BatchResolver, ConnectionResolver
 from .batching import batch_resolver
 from .connections import NestedConnectionField, batch_connection_resolver
-from .queries import exchanged_node, exchanged_root_connection
+from .nodes import exchanged_node
+from .root_connections import exchanged_root_connection
 
 
 def explicit_batching(cls: type) -> dict[str, bool]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import tuple_
+from sqlalchemy import Column, tuple_
 from sqlalchemy.orm import Mapper
+from sqlalchemy.sql.elements import UnaryExpression
 
 
 def primary_key_names(mapper: Mapper[Any]) -> tuple[str, ...]:
@@ -26,3 +28,19 @@ def primary_key(mapper: Mapper[Any]) -> list[Any]:
 def key_expression(columns: list[Any]) -> Any:
     """The columns of a key as one expression: the column itself, or a tuple of several."""
     return columns[0] if len(columns) == 1 else tuple_(*columns)
+
+
+def without_ties(order_by: Iterable[Any], mapper: Mapper[Any]) -> list[Any]:
+    """An ORDER BY that leaves no two objects of a mapper equal: what it lacks of the key is added.
+
+    :param order_by: clauses over the mapper's columns, or over anything else.
+    """
+    clauses = list(order_by)
+    ordered = set()
+    for clause in clauses:
+        while isinstance(clause, UnaryExpression) and clause.modifier is not None:
+            clause = clause.element  # below DESC, NULLS LAST, ...
+        if isinstance(clause, Column) and mapper.columns.contains_column(clause):
+            ordered.add(mapper.get_property_by_column(clause).key)
+    names = tuple(name for name in primary_key_names(mapper) if name not in ordered)
+    return clauses + entity_columns(mapper, names)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from asyncio import Task, create_task, gather
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
 from dataclasses import replace
 from functools import partial
@@ -171,16 +170,18 @@ class DefaultExecutionContext(graphql.ExecutionContext):
         plan = self._plan_for(operation)
         run = Run(plan, self, root_value, is_serial, self._max_objects or 0)
         try:
-            with self._walking():
-                step = run.start()
+            step = self._walk(run.start)
         except TooManyObjects:
             run.close()
             raise self._too_many_objects(operation) from None
         return run.finish() if step is None else self._await(run, step, operation)
 
-    def _walking(self) -> AbstractContextManager[None]:
-        """While the walk goes on, without a break."""
-        return nullcontext() if self.guard is None else self.guard.walking(self.variable_values)
+    def _walk(self, go_on: Callable[[], Step]) -> Step:
+        """Have the walk go on, without a break."""
+        if self.guard is None:
+            return go_on()
+        with self.guard.walking(self.variable_values):
+            return go_on()
 
     @property
     def _max_objects(self) -> int | None:
@@ -192,7 +193,7 @@ class DefaultExecutionContext(graphql.ExecutionContext):
     async def _await(self, run: Run, step: Step, operation: OperationDefinitionNode) -> Any:
         try:
             is_serial = operation.operation is OperationType.MUTATION
-            return await _drive(run, step, is_serial, self._walking)
+            return await _drive(run, step, is_serial, self._walk)
         except TooManyObjects:
             raise self._too_many_objects(operation) from None
 
@@ -249,7 +250,7 @@ class ExecutionContext(DefaultExecutionContext):
 
 
 async def _drive(
-    run: Run, step: Step, is_serial: bool, walking: Callable[[], AbstractContextManager[None]]
+    run: Run, step: Step, is_serial: bool, walk: Callable[[Callable[[], Step]], Step]
 ) -> Any:
     """Await what the run asks for until it has its data.
 
@@ -262,8 +263,7 @@ async def _drive(
     values: Any
 
     def resume() -> Step:
-        with walking():
-            return run.resume(values)
+        return walk(lambda: run.resume(values))
 
     try:
         while step is not None:

@@ -30,16 +30,11 @@ from .explanation import LevelExplanation
 from .guard import has_plain_query
 from .levels import Level, PlanOptions, is_connection, is_mapped, is_mapped_class
 from .narrowing import NotNarrow
+from .nodes import NodeQuery, node_statement
 from .pagination import NO_NODES, START, STOP, Page, page_limits
-from .queries import (
-    NodeQuery,
-    RootConnection,
-    RootPage,
-    limit_parameters,
-    node_statement,
-)
 from .relation_plans import RelationPlan
 from .relations import RelationLoad
+from .root_connections import RootConnection, RootPage, limit_parameters
 from .statements import KEYS
 
 __all__ = ["FieldPlan", "LevelWalker"]
@@ -166,14 +161,14 @@ class LevelWalker:
                 statements=0,
                 keys_per_statement=None,
             )
-        statements = load.loader.statements
+        statements = plan.loader.statements
         route = statements.route(self._sql.dialect) if statements is not None else None
         by_rows, reason = plan.nodes is not None, _reason(level, plan)
         page = self._page_text(load.page, arguments, "row_number() for each parent")
         if page is None and is_connection(named):
             page = f"{arguments.asked}: cut in Python, after all of it is loaded"
         if route is None:
-            why = load.loader.reason or f"not on {self._sql.dialect.name}"
+            why = plan.loader.reason or f"not on {self._sql.dialect.name}"
             return made(
                 by_rows=False,
                 reason=f"the relationship cannot be batched: {why}",

@@ -20,7 +20,7 @@ from sqlalchemy.orm import ColumnProperty, Mapper, RelationshipProperty, Session
 from sqlalchemy.orm.attributes import InstrumentedAttribute
 
 from . import _upstream
-from ._sqlalchemy import column_refusal, is_watched
+from ._sqlalchemy import column_refusal, is_watched, load_events
 from .columns import entity_columns, primary_key_names
 from .pagination import Limits, is_counting_resolver
 from .sessions import sees_rows
@@ -44,6 +44,9 @@ ROW_HAS_PREVIOUS = 10
 ROW_START_CURSOR = 11
 ROW_END_CURSOR = 12
 ROW_TOTAL = 13
+
+# The numbers of `group_kind` in rows.h.
+GROUP_LIST, GROUP_ONE, GROUP_PAGE, GROUP_INSTANCES = range(4)
 
 _PARTS = {"edges": ROW_EDGES, "page_info": ROW_PAGE_INFO}
 _EDGE = {"node": ROW_NODE, "cursor": ROW_CURSOR}
@@ -106,7 +109,7 @@ class Level:
     """Statements that stand in for those of resolvers, by their shape."""
 
     _positions: dict[Any, tuple[int, ...]] = field(default_factory=dict)
-    _descendants: tuple[Any, tuple[Mapper[Any], ...]] = None, ()
+    _shown: tuple[Any, tuple[Any, ...]] = None, ()
 
     fallbacks: set[str] | None = field(default_factory=set)
     """Why instances were loaded after all, each reason once; None where it is not logged."""
@@ -131,14 +134,12 @@ class Level:
         """
         if not (self.by_rows and sees_rows(session)):
             return False
-        return self.mapper is None or not any(map(is_watched, self._shown(self.mapper)))
-
-    def _shown(self, mapper: Mapper[Any]) -> tuple[Mapper[Any], ...]:
-        """The mappers of the objects; the collection is another once a class was added."""
-        known = mapper.self_and_descendants
-        if self._descendants[0] is not known:
-            self._descendants = known, tuple(known)
-        return self._descendants[1]
+        if self.mapper is None:
+            return True
+        shown = self.mapper.self_and_descendants
+        if shown is not self._shown[0]:  # it is another collection once a class was added
+            self._shown = shown, tuple(map(load_events, shown))
+        return not any(events.load or events.refresh for events in self._shown[1])
 
     def positions(self, mapper: Mapper[Any], names: tuple[str, ...]) -> tuple[int, ...]:
         """The columns of a row that hold attributes of a mapper."""

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapper
 
 from . import _upstream
-from .columns import key_expression, primary_key
+from .columns import key_expression, primary_key, without_ties
 from .statements import Route
 
 __all__ = ["Arrangement", "CountableConnection", "Limits", "Page", "is_counting_resolver"]
@@ -150,12 +150,8 @@ class Page:
 
         :raises ValueError: when a number is negative, in graphql-relay's words.
         """
-        first, last = arguments.get("first"), arguments.get("last")
-        for name, number in (("first", first), ("last", last)):
-            if number is not None and number < 0:
-                raise ValueError(f"Argument '{name}' must be a non-negative integer.")
-        after, before = arguments.get("after"), arguments.get("before")
-        return _page(first, last, after, before)
+        given = arguments.get
+        return _page(given("first"), given("last"), given("after"), given("before"))
 
     @cached_property
     def arguments(self) -> tuple[int, int, int, bool, int, bool]:
@@ -213,6 +209,9 @@ class Page:
 
 @lru_cache(maxsize=1024)
 def _page(first: int | None, last: int | None, after: str | None, before: str | None) -> Page:
+    for name, number in (("first", first), ("last", last)):
+        if number is not None and number < 0:
+            raise ValueError(f"Argument '{name}' must be a non-negative integer.")
     return Page(first, last, _offset(after), _offset(before), bool(after))
 
 
@@ -265,7 +264,7 @@ class Arrangement:
             key = primary_key(mapper)
             found = filtered(select(*key), arguments["filter"]).correlate(None)
             criterion = key_expression(key).in_(found)
-        return cls(order, criterion)
+        return cls(order, criterion) if order or criterion is not None else NOT_ARRANGED
 
 
 NOT_ARRANGED = Arrangement()
@@ -327,8 +326,9 @@ def page_statement(
     parent_names = [f"gsc_key_{i}" for i in range(len(route.keys))]
     ranked = columns if is_direct else key
     names = [f"gsc_column_{i}" for i in range(len(ranked))]
+    sorting = without_ties(arrangement.order_by or route.order_by, mapper)
     inner = _ranked(
-        route, key, ranked, names, parent_names, counted, arrangement, repeats
+        route, sorting, ranked, names, parent_names, counted, arrangement, repeats
     ).subquery()
     chosen = [inner.c[name] for name in names]
     offset = inner.c[_OFFSET]
@@ -345,16 +345,13 @@ def page_statement(
     if page.start:
         outer = outer.where(offset >= bindparam(START))
     if page.stop is not None:
-        # The size of a first page stands in the statement itself, where the database plans for it,
-        # and the parameters are the keys alone, as upstream's batches have them.
-        stop = bindparam(STOP, type_=Integer, literal_execute=not page.start)
-        outer = outer.where(offset < stop)
+        outer = outer.where(offset < bindparam(STOP, type_=Integer))
     return outer
 
 
 def _ranked(
     route: Route,
-    key: list[Any],
+    sorting: list[Any],
     columns: list[Any],
     names: list[str],
     parent_names: list[str],
@@ -363,12 +360,11 @@ def _ranked(
     repeats: bool,
 ) -> Select[Any]:
     """(column of a child, ..., key of its parent, ..., offset[, total]) for all children."""
-    order = arrangement.order_by or route.order_by
     labels = [
         *(column.label(name) for column, name in zip(columns, names, strict=True)),
         *(column.label(name) for column, name in zip(route.keys, parent_names, strict=True)),
     ]
-    parents, sorting = list(route.keys), [*order, *key]
+    parents = list(route.keys)
     ranked = arrangement.filtered(route.unordered(*labels))
     if repeats:
         place = func.row_number().over(partition_by=parents, order_by=sorting)

@@ -14,10 +14,10 @@ from sqlalchemy.orm import Mapper, RelationshipProperty
 
 from . import _upstream
 from ._core import BatchResolver, ConnectionResolver
-from .columns import primary_key, primary_key_names
+from .columns import primary_key_names, without_ties
 from .levels import Level
 from .loading import RelationshipLoader
-from .pagination import Arrangement, Page, page_statement, totals_statement
+from .pagination import NOT_ARRANGED, Arrangement, Page, page_statement, totals_statement
 from .statements import Route
 from .templates import MAX_TEMPLATES
 
@@ -138,17 +138,17 @@ class RelationSelects:
         :param is_plain: whether nobody but us changes the statement.
         """
         is_direct = is_plain and self._may_be_direct
-        shape: Any = None
-        if page is not None and not (page.is_whole and not self._repeats):
-            shape = page if counted else page.shape
-        key = (dialect.name, route.through_parent, page is None, shape, is_direct)
-        statement = None if arrangement else self._kept.get(key)
+        if page is not None and page.is_whole and not self._repeats:
+            page = None
+        shape = page if counted or page is None else page.shape
+        is_kept = arrangement is NOT_ARRANGED
+        key = (dialect.name, route.through_parent, shape, is_direct)
+        statement = self._kept.get(key) if is_kept else None
         if statement is None:
-            cut = None if shape is None else page
-            statement = self._build(route, cut, arrangement, counted, is_direct)
+            statement = self._build(route, page, arrangement, counted, is_direct)
             if self._nodes is not None:
                 statement = self._nodes.joined(statement)
-            if not arrangement and len(self._kept) < MAX_TEMPLATES:
+            if is_kept and len(self._kept) < MAX_TEMPLATES:
                 self._kept[key] = statement
         return statement
 
@@ -174,9 +174,9 @@ class RelationSelects:
             )
         order = arrangement.order_by or route.order_by
         # The cursors of a whole connection are those of its pages: no ties there either.
-        key = primary_key(target) if self._plan.is_connection else []
+        sorting = without_ties(order, target) if self._plan.is_connection else order
         statement = arrangement.filtered(route.unordered(*self.columns, *route.keys))
-        return statement.order_by(*order, *key)
+        return statement.order_by(*sorting)
 
     def totals(self, route: Route, arrangement: Arrangement) -> Select[Any]:
         """The number of children of each parent."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from graphql import FieldNode, GraphQLResolveInfo
 from sqlalchemy.ext.asyncio import async_session
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Mapper, Session
 
 from . import _core
 from ._core import BatchResolver, ConnectionResolver
@@ -20,7 +20,7 @@ from ._graphql import complete_later
 from ._sqlalchemy import arranged_options, carried_options
 from .batching import join_batch
 from .guard import Guard
-from .levels import Level
+from .levels import GROUP_INSTANCES, GROUP_PAGE, Level
 from .loading import (
     collect,
     comparable,
@@ -108,8 +108,6 @@ class RelationLoad:
         guard: Guard | None = None,
     ) -> None:
         self.plan = plan
-        self.loader = plan.loader
-        self.relationship = plan.relationship
         self.arrangement = NOT_ARRANGED
         self.page: Page | None = None
         if plan.is_connection:
@@ -132,17 +130,9 @@ class RelationLoad:
 
     def for_rows(self, origin: Origin, rows: list[Any]) -> list[Any]:
         answers: list[Any] = [None] * len(rows)
-        parent = self.relationship.parent
-
-        def keys_of(route: Route, members: list[int] | None) -> Any:
-            some = rows if members is None else [rows[member] for member in members]
-            by_key, empty = _core.row_keys(some, origin.level.positions(parent, route.names))
-            if members is not None:
-                by_key = {key: [members[i] for i in found] for key, found in by_key.items()}
-                empty = [members[i] for i in empty]
-            return by_key, empty, []
-
-        carried = carried_options(origin.options, self.relationship)
+        relationship = self.plan.relationship
+        keys_of = partial(_keys_of_rows, rows, origin.level, relationship.parent)
+        carried = carried_options(origin.options, relationship) if origin.options else ()
         assert carried is not None, "only criteria are carried from rows"
         try:
             load = _GroupLoad(self, origin.reader, carried, keys_of, answers)
@@ -152,7 +142,7 @@ class RelationLoad:
             load.run(None)
         if load.left:
             raise NotImplementedError(
-                f"{self.relationship}: the database compares its keys in a way of its own; "
+                f"{relationship}: the database compares its keys in a way of its own; "
                 "switch row levels off for the type (Meta.rows = False)"
             )
         return answers
@@ -161,21 +151,22 @@ class RelationLoad:
 
     def for_instances(self, parents: list[Any]) -> list[Any]:
         answers: dict[int, Any] = {}
+        loader, relationship = self.plan.loader, self.plan.relationship
         if self.arrangement:
             return self._arranged(parents)
         if self.plan.level is None or self._are_other(parents):
-            return self.loader.load_many(parents)
-        groups, rest = _core.group_parents(parents, self.loader.key)
+            return loader.load_many(parents)
+        groups, rest = _core.group_parents(parents, loader.key)
         for (session, options), members in groups.items():
-            carried = carried_options(options, self.relationship)
+            carried = carried_options(options, relationship)
             reader = RowReader(session)
             if carried is None or not sees_rows(session) or not reader.is_plain:
                 rest += members
                 continue
             try:
-                if self.loader.statements is not None and self.loader.statements.by_identity:
+                if loader.statements is not None and loader.statements.by_identity:
                     members, left = take_from_identity_map(
-                        self.relationship, self.loader.statements, session, members
+                        relationship, loader.statements, session, members
                     )
                     rest += left
                 keys_of = partial(_keys_of_instances, session)
@@ -185,17 +176,18 @@ class RelationLoad:
             except Exception as error:
                 answers.update((id(each), error) for each in members)
         if rest:
-            answers.update(self.loader.load(rest))
-        return _core.read_results(parents, self.loader.key, answers)
+            answers.update(loader.load(rest))
+        return _core.read_results(parents, loader.key, answers)
 
     def _arranged(self, parents: list[Any]) -> list[Any]:
         """The sorted or filtered children of instances, whose attribute holds something else."""
         answers: dict[int, Any] = {}
+        loader, relationship = self.plan.loader, self.plan.relationship
         # By the name of no attribute, so that parents which have theirs are grouped too.
         groups, rest = _core.group_parents(parents, "")
         for (session, options), members in groups.items():
-            carried = arranged_options(options, self.relationship)
-            if carried is None or self.loader.statements is None or self._are_other(members):
+            carried = arranged_options(options, relationship)
+            if carried is None or loader.statements is None or self._are_other(members):
                 rest += members
                 continue
             try:
@@ -203,9 +195,9 @@ class RelationLoad:
             except Exception as error:
                 answers.update((id(each), error) for each in members)
         for each in rest:
-            reason = self.loader.reason or "no statement of its own can load it for this object"
+            reason = loader.reason or "no statement of its own can load it for this object"
             answers[id(each)] = ValueError(
-                f"{self.relationship} cannot be sorted or filtered: {reason}."
+                f"{relationship} cannot be sorted or filtered: {reason}."
             )
         return [answers[id(each)] for each in parents]
 
@@ -224,7 +216,8 @@ class RelationLoad:
 
     def _are_other(self, parents: list[Any]) -> bool:
         """Whether a class has another relationship under the name."""
-        return any(self.loader.loader_of(cls) is not self.loader for cls in set(map(type, parents)))
+        loader = self.plan.loader
+        return any(loader.loader_of(cls) is not loader for cls in set(map(type, parents)))
 
 
 class _ArrangedLoader:
@@ -281,6 +274,18 @@ def arranged_connection(
     return resolver.complete(value, root, info, arguments)
 
 
+def _keys_of_rows(
+    rows: list[Any], level: Level, parent: Mapper[Any], route: Route, members: list[int] | None
+) -> Any:
+    """The parents of each key, by their places among the rows; None stands for all of them."""
+    positions = level.positions(parent, route.names)
+    if members is None:
+        return *_core.row_keys(rows, positions), ()
+    by_key, empty = _core.row_keys([rows[member] for member in members], positions)
+    by_key = {key: [members[i] for i in found] for key, found in by_key.items()}
+    return by_key, [members[i] for i in empty], ()
+
+
 def _keys_of_instances(session: Session, route: Route, members: list[Any]) -> Any:
     members, left = comparable(route, session, members)
     by_key, empty, odd = collect(members, route.names)
@@ -299,15 +304,14 @@ class _GroupLoad:
         answers: Any,
         by_rows: bool = True,
     ) -> None:
-        assert load.loader.statements is not None, "a level is planned with statements"
-        session, level, page = reader.session, load.plan.level, load.page
-        self._load = load
-        self._page = page
-        self._relationship = load.relationship
-        self._target = load.plan.target
-        self._statements = load.loader.statements
+        plan = load.plan
+        assert plan.loader.statements is not None, "a level is planned with statements"
+        self._plan = plan
+        self._page = page = load.page
+        self._arrangement = load.arrangement
+        self._statements = plan.loader.statements
         self._reader = reader
-        self._dialect = session.get_bind(self._target).dialect
+        self._dialect = reader.session.get_bind(plan.target).dialect
         self._carried = carried
         self._options = (*carried, *load.guards)
         """What the statements are executed with; the guards are not carried below."""
@@ -315,16 +319,17 @@ class _GroupLoad:
         self._answers = answers
         self.left: list[Any] = []
         """Parents that no statement can answer for."""
-        nodes = load.plan.nodes if by_rows else None
-        self._nodes = nodes if nodes is not None and nodes.is_usable(session) else None
-        self._selects = load.plan.selects(self._nodes)
-        shown = self._nodes or level
+        nodes = plan.nodes if by_rows else None
+        self._nodes = nodes if nodes is not None and nodes.is_usable(reader.session) else None
+        self._selects = plan.selects(self._nodes)
+        shown = self._nodes or plan.level
         self._origin = None if shown is None else Origin(reader, carried, shown)
         self._is_counted = page is not None and page.needs_total
+        """Whether each row brings the total of its page."""
         self._asks_totals = (
             page is not None
-            and level is not None
-            and level.counts
+            and plan.level is not None
+            and plan.level.counts
             and not (page.needs_total or page.is_whole)
         )
         """Whether the totals are asked for, and the rows do not tell."""
@@ -338,7 +343,7 @@ class _GroupLoad:
             self.left += members
         else:
             raise NotImplementedError(
-                f"{self._relationship} cannot be batched on {self._dialect.name}; switch row "
+                f"{self._plan.relationship} cannot be batched on {self._dialect.name}; switch row "
                 "levels off for the type (Meta.rows = False)"
             )
 
@@ -357,7 +362,7 @@ class _GroupLoad:
             if stray or not totals.keys() <= chunk.keys():
                 self._run_exactly(parents_of(chunk))
                 continue
-            if text and not self._relationship.uselist:
+            if text and not self._plan.relationship.uselist:
                 lost = {key: chunk.pop(key) for key in list(chunk) if key not in children}
                 if lost:
                     self._run_exactly(parents_of(lost))
@@ -377,25 +382,26 @@ class _GroupLoad:
         self, route: Route, chunk: dict[Any, Any], counted: bool
     ) -> tuple[dict[Any, list[Any]], int]:
         """The rows of each key, and how many belong to none."""
-        if self._page is NO_NODES:
+        page, selects, reader = self._page, self._selects, self._reader
+        if page is NO_NODES:
             return {}, 0
         parameters: dict[str, Any] = {KEYS: list(chunk)}
-        if self._page is not None and not counted:
-            parameters.update(self._page.parameters)
-        selects, width, reader = self._selects, len(route.keys), self._reader
+        if page is not None and not counted:
+            parameters.update(page.parameters)
         statement = selects.children(
-            route, self._dialect, self._page, self._load.arrangement, counted, reader.is_plain
+            route, self._dialect, page, self._arrangement, counted, reader.is_plain
         )
         if self._options:
             statement = statement.options(*self._options)
+        target, width = self._plan.target, len(route.keys)
         rows: list[Any]
         if self._nodes is not None:
-            rows, options = reader.fetch(self._target, statement, parameters, self._carried)
+            rows, options = reader.fetch(target, statement, parameters, self._carried)
             if self._origin is not None and options != self._origin.options:
                 self._origin = Origin(reader, options, self._origin.level)
         else:
-            rows = fetch_entities(reader.session, self._target, statement, parameters)
-            if self._page is None:
+            rows = fetch_entities(reader.session, target, statement, parameters)
+            if page is None:
                 return _core.match_rows(rows, chunk, width)
         return _core.group_rows(rows, chunk, len(selects.columns), width, selects.unique)
 
@@ -409,10 +415,11 @@ class _GroupLoad:
         if self._page is not None:
             self._give_pages(self._page, chunk, children, route, totals)
             return
+        relationship = self._plan.relationship
         origin = None if self._nodes is None else self._origin
-        uselist = bool(self._relationship.uselist)
+        uselist = bool(relationship.uselist)
         surplus = _core.give_rows(self._answers, chunk, children, origin, uselist)
-        warn_of_surplus(self._relationship, surplus)
+        warn_of_surplus(relationship, surplus)
 
     def _give_pages(
         self,
@@ -422,34 +429,43 @@ class _GroupLoad:
         route: Route,
         totals: dict[Any, int],
     ) -> None:
-        def give(keys: dict[Any, Any], rows: dict[Any, list[Any]], counted: bool) -> Any:
-            return _core.give_pages(
-                self._answers,
-                keys,
-                rows,
-                self._origin,
-                page.arguments,
-                len(self._selects.columns) + len(route.keys),
-                counted,
-                2 if self._nodes is not None else 3,
-                totals if self._asks_totals else None,
-            )
-
-        unknown = give(chunk, children, self._is_counted)
+        unknown = self._cut(page, chunk, children, route, totals, self._is_counted)
         if None in unknown:
-            give(unknown, {}, True)
+            self._cut(page, unknown, {}, route, totals, True)
         elif unknown:
             # A cursor beyond the end, perhaps: only the total tells.
             rest, stray = self._children(route, unknown, True)
             if stray:
                 self._run_exactly(parents_of(unknown))
             else:
-                give(unknown, rest, True)
+                self._cut(page, unknown, rest, route, totals, True)
+
+    def _cut(
+        self,
+        page: Page,
+        chunk: dict[Any, Any],
+        children: dict[Any, list[Any]],
+        route: Route,
+        totals: dict[Any, int],
+        counted: bool,
+    ) -> dict[Any, list[Any]]:
+        """Give each parent its page; returns the parents whose page only a total tells."""
+        return _core.give_pages(
+            self._answers,
+            chunk,
+            children,
+            self._origin,
+            page.arguments,
+            len(self._selects.columns) + len(route.keys),
+            counted,
+            GROUP_INSTANCES if self._nodes is None else GROUP_PAGE,
+            totals if self._asks_totals else None,
+        )
 
     def _totals(self, route: Route, chunk: dict[Any, Any]) -> dict[Any, int]:
         """The number of children of each key, in one statement."""
-        statement = self._selects.totals(route, self._load.arrangement).options(*self._options)
-        rows, _ = self._reader.fetch(self._target, statement, {KEYS: list(chunk)})
+        statement = self._selects.totals(route, self._arrangement).options(*self._options)
+        rows, _ = self._reader.fetch(self._plan.target, statement, {KEYS: list(chunk)})
         if len(route.keys) == 1:
             return {row[0]: row[1] for row in rows}
         return {tuple(row[:-1]): row[-1] for row in rows}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from inspect import isawaitable, iscoroutine
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import graphene
 import graphql
@@ -53,61 +53,61 @@ __all__ = ["Schema", "document_cache", "install_execution", "uninstall_execution
 _ATTRIBUTE = "_graphene_sqlalchemy_c_documents"
 
 
-class _KeptDocumentContext:
+class _KeptDocumentContext(NamedTuple):
     """What `graphql.execute` builds its context with: a class, and what is kept of the document."""
 
-    __slots__ = ("_class", "_document", "_shares_objects")
-
-    def __init__(self, context_class: Any, document: CachedDocument, shares_objects: bool) -> None:
-        self._class = context_class
-        self._document = document
-        self._shares_objects = shares_objects
+    context_class: Any
+    document: CachedDocument
+    shares_objects: bool
 
     def build(self, *args: Any, **options: Any) -> Any:
         """The context that the class builds, or its errors."""
-        return self._informed(self._class.build(*args, **options))
+        context = self.context_class.build(*args, **options)
+        return _informed(context, self.document, self.shares_objects)
 
-    def plain(
-        self,
-        schema: GraphQLSchema,
-        root_value: Any,
-        context_value: Any,
-        inputs: dict[str, Any] | None,
-        operation_name: str | None,
-        field_resolver: Any,
-        type_resolver: Any,
-        is_awaitable: Any,
-    ) -> Any:
-        """The context of a plain request without middleware.
 
-        :return: None where graphql-core has to make it, or to say what is wrong.
-        """
-        operation = self._document.operations.get(operation_name)
-        values = operation.plain_values(inputs) if operation else None
-        if operation is None or values is None or not is_plain_build(self._class):
-            return None
-        context = self._class(
-            schema,
-            operation.fragments,
-            root_value,
-            context_value,
-            operation.definition,
-            values,
-            field_resolver or default_field_resolver,
-            type_resolver or default_type_resolver,
-            default_field_resolver,
-            CollectedErrors(),
-            None,
-            is_awaitable,
-        )
-        return self._informed(context)
+def _informed(context: Any, document: CachedDocument, shares_objects: bool) -> Any:
+    """The context, which knows the document's plans."""
+    if isinstance(context, DefaultExecutionContext):
+        context.plans = document.plans
+        context.shares_objects = shares_objects
+    return context
 
-    def _informed(self, context: Any) -> Any:
-        """The context, which knows the document's plans."""
-        if isinstance(context, DefaultExecutionContext):
-            context.plans = self._document.plans
-            context.shares_objects = self._shares_objects
-        return context
+
+def _plain_context(
+    context_class: Any,
+    document: CachedDocument,
+    schema: GraphQLSchema,
+    root_value: Any,
+    context_value: Any,
+    inputs: dict[str, Any] | None,
+    operation_name: str | None,
+    field_resolver: Any,
+    type_resolver: Any,
+    is_awaitable: Any,
+) -> Any:
+    """The context of a plain request without middleware.
+
+    :return: None where graphql-core has to make it, or to say what is wrong.
+    """
+    operation = document.operations.get(operation_name)
+    values = operation.plain_values(inputs) if operation else None
+    if operation is None or values is None or not is_plain_build(context_class):
+        return None
+    return context_class(
+        schema,
+        operation.fragments,
+        root_value,
+        context_value,
+        operation.definition,
+        values,
+        field_resolver or default_field_resolver,
+        type_resolver or default_type_resolver,
+        default_field_resolver,
+        CollectedErrors(),
+        None,
+        is_awaitable,
+    )
 
 
 def _respond(context: graphql.ExecutionContext, root_value: Any) -> Any:
@@ -158,9 +158,10 @@ def _execute(
     if isinstance(document, list):
         return ExecutionResult(data=None, errors=document)
     context_class = execution_context_class or default_class or execute_module.ExecutionContext
-    kept = _KeptDocumentContext(context_class, document, shares_objects)
     if middleware is None:
-        context = kept.plain(
+        context = _plain_context(
+            context_class,
+            document,
             schema,
             root_value,
             context_value,
@@ -171,7 +172,7 @@ def _execute(
             is_awaitable,
         )
         if context is not None:
-            return _respond(context, root_value)
+            return _respond(_informed(context, document, shares_objects), root_value)
     return execute_module.execute(
         schema,
         document.document,
@@ -184,7 +185,7 @@ def _execute(
         None,
         50,
         middleware,
-        kept,
+        _KeptDocumentContext(context_class, document, shares_objects),
         is_awaitable,
         hide_suggestions,
     )
@@ -229,7 +230,7 @@ def _execute_sync(
         hide_suggestions,
         shares_objects=shares_objects,
     )
-    if isawaitable(result):
+    if not isinstance(result, ExecutionResult) and isawaitable(result):
         if iscoroutine(result):
             result.close()
         raise RuntimeError("GraphQL execution failed to complete synchronously.")
