@@ -44,6 +44,8 @@ class RelationPlan:
         """Why they are, though their level is by rows."""
         self.nodes: Level | None = None
         """The level of the children where it is by rows."""
+        self.plain: dict[Any, Any] = {}
+        """Loads that are known beforehand; kept by plain_loads.py."""
         self._selects: dict[Level | None, RelationSelects] = {}
         if self.level is not None:
             nodes = self._row_nodes(self.level)

@@ -30,6 +30,7 @@ from .loading import (
     warn_of_surplus,
 )
 from .pagination import NO_NODES, NOT_ARRANGED, Arrangement, Page
+from .plain_loads import plain_values
 from .relation_plans import RelationPlan
 from .sessions import NotRows, Origin, RowReader, fetch_entities, in_sessions, sees_rows
 from .statements import KEYS, Route, chunks
@@ -60,6 +61,10 @@ def load_relation(
     :return: for each parent a RowGroup, instances as the ORM would give them, or an exception.
     """
     plan = RelationPlan.of(resolver, level)
+    if origin is not None and guard is None:
+        values = plain_values(plan, origin, parents, arguments)
+        if values is not None:
+            return values
     load = RelationLoad(plan, arguments or {}, node, variables, guard)
     if origin is not None:
         return load.for_rows(origin, parents)
