@@ -14,6 +14,12 @@ SANITIZE="-fsanitize=address,undefined --param asan-stack=0 -fno-sanitize-recove
 # What the rooms of C do: the whole suite takes a debug CPython half an hour, and sanitizers longer.
 ROOMS=(tests/test_{attr,batch,converter,dispatch,execution,max_objects,siblings}*.py
     tests/test_{guard,inheritance}_memory.py tests/test_rows_{instances,places}.py)
+# With the rooms, what else depends on the CPython: threads, tasks and greenlets, how deep calls go,
+# imports, Enum and typing, interpreters, and that what the documentation shows is so.
+CPYTHON=("${ROOMS[@]}" tests/test_{async_batches,cache,documentation,explain,hostile,http}.py
+    tests/test_{install,limits,rows_models,rows_session,session_state,subinterpreters,tracing}.py)
+# Many more examples of what is made at random than `make test` has time for.
+declare -A EXAMPLES=([rows]=5000 [execution]=5000 [inheritance]=3000 [guard]=120)
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 not_run() {
@@ -54,21 +60,36 @@ leg_make_demo() {
     cmp "$REPOSITORY/examples/chinook/chinook.sqlite" examples/chinook/chinook.sqlite
 }
 
-leg_matrix() {
+# Files of tests, or the whole suite, with a CPython and a line of SQLAlchemy.
+pair() {
     local python
     python=$(interpreter "$1") || not_run "no CPython $1 on this machine"
     copy_repository
-    GSC_WAYS=few make test PYTHON="$python" SQLALCHEMY="$2"
+    GSC_WAYS=few make test PYTHON="$python" SQLALCHEMY="$2" ARGS="${*:3}"
 }
 
-# What asks a server, and with the first line the ways that `make test` leaves out, on SQLite. One
-# line of SQLAlchemy at a time: the tests of both make the same tables.
+# The whole suite on the oldest of both; `make test` has the newest SQLAlchemy.
+leg_oldest() {
+    pair 3.10 2.0
+}
+
+leg_matrix() {
+    pair "$1" "$2" "${CPYTHON[@]}"
+}
+
+# What asks a server. With the first line also pages in all combinations of their arguments, and the
+# ways that `make test` leaves out, on SQLite. One line at a time: the tests of both make the same
+# tables.
 leg_databases() {
     export GSC_POSTGRES_URL=${GSC_POSTGRES_URL-postgresql+psycopg2://postgres@127.0.0.1:5432/postgres}
     export GSC_MARIADB_URL=${GSC_MARIADB_URL-mysql+pymysql://root@127.0.0.1:3306/}
     export GSC_REQUIRE_DATABASES=1 GSC_WAYS=all
     local python these="postgresql or mariadb"
-    [[ $1 == 2.0 ]] && these+=" or own-instances or own-select-async"
+    if [[ $1 == 2.0 ]]; then
+        these+=" or own-instances or own-select-async and not own-select-asyncsession"
+    else
+        these="($these) and not in_all_combinations"
+    fi
     python=$(interpreter 3.11) || python=python3
     copy_repository
     make .venv/databases.stamp PYTHON="$python" SQLALCHEMY="$1"
@@ -123,15 +144,16 @@ leg_core() {
     return $failed
 }
 
-# Many more examples of what hypothesis makes than `make test` has time for.
 leg_properties() {
     copy_repository
     make .venv/ready.stamp
-    GSC_EXAMPLES=5000 .venv/bin/python -m pytest tests/test_execution_property.py
-    GSC_EXAMPLES=1000 .venv/bin/python -m pytest tests/test_rows_property.py
-    GSC_EXAMPLES=3000 .venv/bin/python -m pytest tests/test_inheritance_property.py
+    local name
+    for name; do
+        GSC_EXAMPLES=${EXAMPLES[$name]} .venv/bin/python -m pytest "tests/test_${name}_property.py"
+    done
 }
 
+# Pages without all combinations of their arguments, which go the same ways through C.
 leg_sanitizers() {
     copy_repository
     CFLAGS=$SANITIZE make .venv/ready.stamp
@@ -143,7 +165,7 @@ leg_sanitizers() {
     env GSC_WAYS=few LD_PRELOAD="$preload" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
         UBSAN_OPTIONS=print_stacktrace=1 .venv/bin/python -m pytest "${ROOMS[@]}" \
         tests/test_guard_places.py tests/test_inheritance{,_instances}.py tests/test_pages.py \
-        tests/test_rows_models.py
+        tests/test_rows_models.py -k "not in_all_combinations"
 }
 
 leg_debug_python() {

@@ -23,7 +23,7 @@ from sqlalchemy.pool import NullPool
 
 import graphene_sqlalchemy_c
 
-from . import library, zoo
+from . import library, pages_zoo, zoo
 from .library import Author, Book, Medium, Tag
 
 pytest.register_assert_rewrite("tests.rows_harness")
@@ -122,30 +122,38 @@ def own_database(name: str) -> Iterator[tuple[URL, URL]]:
 def database(request: Any, tmp_path_factory: Any) -> Iterator[Database]:
     """The zoo's tables with their data, on each database."""
     if request.param == "sqlite":
-        path = tmp_path_factory.mktemp("zoo") / "zoo.sqlite"
-        urls = make_url(f"sqlite:///{path}"), make_url(f"sqlite+aiosqlite:///{path}")
-        yield from _filled(request.param, *urls)
+        yield _fill_zoo(on_sqlite(tmp_path_factory.mktemp("zoo") / "zoo.sqlite"))
     else:
-        with own_database(request.param) as urls:
-            yield from _filled(request.param, *urls)
+        with own_database(request.param) as (url, async_url):
+            engine = create_engine(url, poolclass=NullPool)
+            yield _fill_zoo(Database(request.param, url, async_url, engine))
 
 
-def _filled(name: str, url: URL, async_url: URL) -> Iterator[Database]:
-    engine = create_engine(url, poolclass=NullPool)
-    zoo.Base.metadata.create_all(engine)
-    with Session(engine) as session:
+def _fill_zoo(database: Database) -> Database:
+    zoo.Base.metadata.create_all(database.engine)
+    with Session(database.engine) as session:
         zoo.fill(session)
-    yield Database(name, url, async_url, engine)
-    engine.dispose()
+    return database
+
+
+def on_sqlite(path: Any) -> Database:
+    """A SQLite file as a database."""
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    return Database("sqlite", engine.url, make_url(f"sqlite+aiosqlite:///{path}"), engine)
+
+
+@pytest.fixture(scope="session")
+def filled_zoo(tmp_path_factory: Any) -> Any:
+    """A SQLite file with the zoo, to be copied."""
+    path = tmp_path_factory.mktemp("zoo") / "zoo.sqlite"
+    _fill_zoo(on_sqlite(path))
+    return path
 
 
 @pytest.fixture
-def sqlite(tmp_path: Any) -> Iterator[Database]:
+def sqlite(filled_zoo: Any, tmp_path: Any) -> Database:
     """The zoo on a SQLite file of the test's own, to be changed as it likes."""
-    path = tmp_path / "zoo.sqlite"
-    yield from _filled(
-        "sqlite", make_url(f"sqlite:///{path}"), make_url(f"sqlite+aiosqlite:///{path}")
-    )
+    return on_sqlite(shutil.copy(filled_zoo, tmp_path / "zoo.sqlite"))
 
 
 @pytest.fixture(scope="session")
@@ -193,17 +201,14 @@ def _with_library(database: Database) -> Database:
 def filled_library(tmp_path_factory: Any) -> Any:
     """A SQLite file with the library, to be copied."""
     path = tmp_path_factory.mktemp("library") / "library.sqlite"
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-    _with_library(Database("sqlite", engine.url, engine.url, engine))
+    _with_library(on_sqlite(path))
     return path
 
 
 @pytest.fixture
 def lib(filled_library: Any, tmp_path: Any) -> Database:
     """The library on a SQLite file of the test's own, to be changed as it likes."""
-    path = shutil.copy(filled_library, tmp_path / "library.sqlite")
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-    return Database("sqlite", engine.url, make_url(f"sqlite+aiosqlite:///{path}"), engine)
+    return on_sqlite(shutil.copy(filled_library, tmp_path / "library.sqlite"))
 
 
 @pytest.fixture
@@ -217,6 +222,14 @@ def other(filled_library: Any, tmp_path: Any) -> Iterator[Engine]:
         session.commit()
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_pages(tmp_path_factory: Any) -> Iterator[Database]:
+    """The tables of pages_zoo on a SQLite file, not to be changed."""
+    database = on_sqlite(tmp_path_factory.mktemp("pages") / "pages.sqlite")
+    with pages_zoo.tables(database.engine):
+        yield database
 
 
 @pytest.fixture(scope="session")

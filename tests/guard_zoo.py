@@ -11,7 +11,7 @@ from typing import Any
 
 import graphene
 from graphene import relay
-from sqlalchemy import Column, ForeignKey, String, Table, create_engine, delete, make_url, select
+from sqlalchemy import Column, ForeignKey, String, Table, delete, select
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -30,7 +30,7 @@ from graphene_sqlalchemy_c import (
     SQLAlchemyObjectType,
 )
 
-from .conftest import Database
+from .conftest import Database, on_sqlite
 
 TENANTS = ("red", "blue")
 
@@ -324,14 +324,13 @@ class Tenants:
 
 
 def _database(path: Any, tenant: str | None) -> Database:
-    url = make_url(f"sqlite:///{path}")
-    engine = create_engine(url, poolclass=NullPool)
-    Base.metadata.create_all(engine)
-    with Session(engine) as session:
+    database = on_sqlite(path)
+    Base.metadata.create_all(database.engine)
+    with Session(database.engine) as session:
         fill(session)
         if tenant is not None:
             hide(session, tenant)
-    return Database("sqlite", url, make_url(f"sqlite+aiosqlite:///{path}"), engine)
+    return database
 
 
 def ask(

@@ -249,7 +249,7 @@ def test_without_awaitables_there_is_no_coroutine() -> None:
 
 def test_deep_data_does_not_overflow_the_stack() -> None:
     schema = build_schema("type Query { q: Query v: Int }")
-    depth = 20_000
+    depth = 12_000  # CPython 3.12 and 3.13 let C go 10,000 deep
     fragments = " ".join(f"fragment F{i} on Query {{ q {{ ...F{i + 1} }} }}" for i in range(depth))
     document = parse("{ ...F0 } " + fragments + f" fragment F{depth} on Query {{ v }}")
     root: dict[str, Any] = {"v": 1}

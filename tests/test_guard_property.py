@@ -12,7 +12,7 @@ import pytest
 from . import guard_zoo
 from .guard_zoo import TENANTS, Tenants, ask
 
-SEEDS = range(int(os.environ.get("GSC_EXAMPLES", "60")))
+SEEDS = range(int(os.environ.get("GSC_EXAMPLES", "30")))
 
 # What each type shows: columns, and relationships by the type that they lead to.
 SHAPES: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, bool]]]] = {

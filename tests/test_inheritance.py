@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import graphene
@@ -13,7 +12,7 @@ from graphene import relay
 from graphene_sqlalchemy.fields import UnsortedSQLAlchemyConnectionField
 from graphene_sqlalchemy.registry import Registry
 from graphql_relay import to_global_id
-from sqlalchemy import create_engine, make_url, update
+from sqlalchemy import create_engine, update
 from sqlalchemy.orm import Session, selectin_polymorphic, selectinload, with_loader_criteria
 from sqlalchemy.pool import NullPool
 
@@ -21,7 +20,7 @@ import graphene_sqlalchemy_c
 from graphene_sqlalchemy_c import SQLAlchemyInterface
 
 from . import inheritance_zoo as zoo
-from .conftest import Database
+from .conftest import Database, on_sqlite
 from .inheritance_zoo import KINDS, PEOPLE, PEOPLE_QUERY, people, people_schema, vehicles_schema
 from .rows_harness import WAYS, ask, by_key, same, selects, way_id
 
@@ -57,11 +56,8 @@ def filled(tmp_path_factory: Any) -> Any:
 
 
 @pytest.fixture
-def some(filled: Any, tmp_path: Any) -> Iterator[Database]:
-    path = shutil.copy(filled, tmp_path / "some.sqlite")
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-    yield Database("sqlite", engine.url, make_url(f"sqlite+aiosqlite:///{path}"), engine)
-    engine.dispose()
+def some(filled: Any, tmp_path: Any) -> Database:
+    return on_sqlite(shutil.copy(filled, tmp_path / "some.sqlite"))
 
 
 def expected_people() -> list[dict[str, Any]]:

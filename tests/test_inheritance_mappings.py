@@ -16,10 +16,8 @@ from sqlalchemy import (
     Integer,
     String,
     case,
-    create_engine,
     event,
     func,
-    make_url,
 )
 from sqlalchemy.ext.declarative import ConcreteBase
 from sqlalchemy.orm import (
@@ -32,12 +30,11 @@ from sqlalchemy.orm import (
     mapped_column,
     relationship,
 )
-from sqlalchemy.pool import NullPool
 
 import graphene_sqlalchemy_c
 
 from . import inheritance_zoo as zoo
-from .conftest import Database
+from .conftest import Database, on_sqlite
 from .rows_harness import ask, same, selects, shown
 
 Case = dict[str, Any]
@@ -339,14 +336,14 @@ def schema_of(route: str, models: Any) -> graphene.Schema:
 
 
 def database_of(models: Any, rows: list[Any], path: Any) -> Database:
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-    models[0].metadata.create_all(engine)
-    with Session(engine) as session:
+    database = on_sqlite(path)
+    models[0].metadata.create_all(database.engine)
+    with Session(database.engine) as session:
         for row in rows:
             session.add(row)
             session.flush()
         session.commit()
-    return Database("sqlite", engine.url, make_url(f"sqlite+aiosqlite:///{path}"), engine)
+    return database
 
 
 @pytest.mark.parametrize("name", CASES)

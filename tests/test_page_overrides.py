@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import graphene
@@ -22,10 +21,9 @@ CALLS: list[str] = []
 
 
 @pytest.fixture
-def pages(sqlite: Database) -> Iterator[Database]:
+def pages(sqlite_pages: Database) -> Database:
     CALLS.clear()
-    with pages_zoo.tables(sqlite.engine):
-        yield sqlite
+    return sqlite_pages
 
 
 class Resolving(SQLAlchemyConnectionField):

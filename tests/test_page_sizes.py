@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import graphene
@@ -14,7 +13,6 @@ import graphene_sqlalchemy_c
 from graphene_sqlalchemy_c import SQLAlchemyConnectionField
 from graphene_sqlalchemy_c.meta import take_options
 
-from . import pages_zoo
 from .conftest import MODES, Database
 from .pages_zoo import SIZES, Shop, build_schema
 
@@ -24,9 +22,8 @@ TOO_MANY = "Argument '{}' asks for {} nodes, 3 are allowed at once."
 
 
 @pytest.fixture
-def pages(sqlite: Database) -> Iterator[Database]:
-    with pages_zoo.tables(sqlite.engine):
-        yield sqlite
+def pages(sqlite_pages: Database) -> Database:
+    return sqlite_pages
 
 
 class Uncut(SQLAlchemyConnectionField):

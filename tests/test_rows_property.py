@@ -28,7 +28,7 @@ from .property_models import FAMILIES, LAZY, LINK_KINDS, VALUES, World, build, d
 from .property_queries import Example, Leave, examples
 from .property_sessions import Past, context_of, insert_rows
 
-EXAMPLES = int(os.environ.get("GSC_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("GSC_EXAMPLES", "60"))
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 SERVER_FAMILIES = 24

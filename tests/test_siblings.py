@@ -6,13 +6,12 @@ import asyncio
 import gc
 import threading
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import graphene
 import pytest
 from graphene_sqlalchemy.registry import Registry
-from sqlalchemy import ForeignKey, create_engine, event, select, text
+from sqlalchemy import ForeignKey, event, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 from sqlalchemy.pool import NullPool
@@ -20,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from graphene_sqlalchemy_c import SQLAlchemyObjectType
 from graphene_sqlalchemy_c.statements import KEYS_PER_STATEMENT
 
-from .conftest import Database
+from .conftest import Database, on_sqlite
 
 PARENTS = 1200
 
@@ -89,11 +88,10 @@ def build_schema() -> graphene.Schema:
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: Any) -> Iterator[Database]:
-    path = tmp_path_factory.mktemp("large") / "large.sqlite"
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-    Base.metadata.create_all(engine)
-    with engine.begin() as connection:
+def large(tmp_path_factory: Any) -> Database:
+    database = on_sqlite(tmp_path_factory.mktemp("large") / "large.sqlite")
+    Base.metadata.create_all(database.engine)
+    with database.engine.begin() as connection:
         connection.execute(Group.__table__.insert(), [{"id": i} for i in range(1, 41)])
         connection.execute(
             Parent.__table__.insert(),
@@ -106,8 +104,7 @@ def large(tmp_path_factory: Any) -> Iterator[Database]:
         connection.execute(
             Toy.__table__.insert(), [{"id": i, "child_id": i} for i in range(1, PARENTS + 1)]
         )
-    yield Database("sqlite", engine.url, engine.url.set(drivername="sqlite+aiosqlite"), engine)
-    engine.dispose()
+    return database
 
 
 @pytest.fixture(scope="module")
