@@ -182,6 +182,18 @@ def test_nested_pages_of_each_kind_of_relationship(
     check_nested(result, nodes, key, FEW)
 
 
+@pytest.mark.parametrize("key", ["goods", "labels"])
+def test_pages_that_variables_ask_for(pages: Database, schema: Any, nodes: Any, key: str) -> None:
+    """One document, so one plan: what is kept of a page must not be the next one's."""
+    names = {"first": "Int", "last": "Int", "after": "String", "before": "String"}
+    given = ", ".join(f"${name}: {type_}" for name, type_ in names.items())
+    taken = ", ".join(f"{name}: ${name}" for name in names)
+    query = f"query ({given}) {{ shops {{ a0: {key}({taken}) {{ {PAGE} }} }} }}"
+    for arguments in FEW:
+        result, _ = pages.run(schema, query, variable_values=arguments)
+        check_nested(result, nodes, key, [arguments])
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_null_keys_of_parents_give_empty_pages(pages: Database, schema: Any, mode: str) -> None:
     """Shop 3 has no code, and notes without a code are nobody's."""
