@@ -1,7 +1,7 @@
 """`python -m benchmarks [--quick] [NAME ...]`: run benchmarks/bench_NAME.py and show the ratios.
 
-A whole run writes benchmarks/RESULTS.md. `--quick`, which only shows that everything runs, and a
-run of some modules do not.
+A run writes what it measured into benchmarks/RESULTS.md, a run of some modules their parts of it.
+`--quick`, which only shows that everything runs, writes nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from benchmarks.report import ROUNDS_VARIABLE, table, versions
 
 PREFIX = "bench_"
 TITLE = "# Results\n\nWritten by `make bench`; each row measured in one run, best of several."
+HEADING = "\n## "  # of a part, with its name
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
@@ -35,14 +36,24 @@ def main() -> None:
     if arguments.quick:
         os.environ[ROUNDS_VARIABLE] = "1"
 
-    parts = ["\n".join(f"- {line}" for line in versions())]
-    print(parts[0], flush=True)
     for name in arguments.names or names:
         module = importlib.import_module(f"benchmarks.{PREFIX}{name}")
-        parts.append(f"## {name}\n\n{module.__doc__.strip()}\n\n{table(module.rows())}")
-        print(f"\n{parts[-1]}", flush=True)
-    if not arguments.quick and not arguments.names:
-        RESULTS.write_text("\n\n".join([TITLE, *parts]) + "\n")
+        measured = ", ".join(versions())
+        part = f"{module.__doc__.strip()}\n\n{table(module.rows())}\n\n{measured}\n"
+        print(f"{HEADING}{name}\n\n{part}", flush=True)
+        if not arguments.quick:
+            keep(name, part)
+
+
+def keep(name: str, part: str) -> None:
+    """Put a part into the results, in the place of the last one of its name."""
+    parts = {}
+    if RESULTS.exists():
+        for each in RESULTS.read_text().split(HEADING)[1:]:
+            heading, parts[heading] = each.split("\n\n", 1)
+    parts[name] = part
+    text = [f"{HEADING}{each}\n\n{parts[each]}" for each in sorted(parts)]
+    RESULTS.write_text(f"{TITLE}\n{''.join(text)}")
 
 
 if __name__ == "__main__":
