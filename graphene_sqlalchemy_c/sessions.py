@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+ROWS_AT_ONCE = 1000
+"""Rows that are read from a cursor together."""
+
+
 def unwrapped(session: Any) -> Any:
     """The session behind a registry of sessions; anything else is given back."""
     return session() if isinstance(session, (scoped_session, async_scoped_session)) else session
@@ -97,7 +101,7 @@ class RowReader:
         session = self.session
         if self.is_plain and not has_changes(session):
             connection = self._connection(mapper, statement)
-            return row_tuples(connection.execute(statement, parameters).all()), options
+            return read_tuples(connection.execute(statement, parameters)), options
         try:
             result = session.execute(statement, parameters, bind_arguments={"mapper": mapper})
         except ArgumentError as error:
@@ -128,6 +132,21 @@ class RowReader:
         self._connections[bind] = connection
         self._transaction = session.get_transaction()
         return connection
+
+
+def read_tuples(result: Result[Any]) -> list[tuple[Any, ...]]:
+    """All rows of a result as plain tuples.
+
+    They are read in portions, each of which becomes tuples while the processor has it at hand still
+    and before the collector has looked at it often.
+    """
+    rows: list[Any] = []
+    while True:
+        portion: Any = result.fetchmany(ROWS_AT_ONCE)
+        rows += row_tuples(portion)
+        if len(portion) < ROWS_AT_ONCE:
+            result.close()
+            return rows
 
 
 class Origin:
