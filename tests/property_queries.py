@@ -368,6 +368,8 @@ def changed_models(model: int, options: tuple[Any, ...]) -> frozenset[int] | Non
             _, target, minimum, below = rest
             if kind == "raise" or minimum is not None:
                 found.add(model)
+            if minimum is not None:
+                found.add(target)  # its objects carry the criteria to all that they load
             if below is not None:
                 found |= changed_models(target, (below,)) or set()
     return frozenset(found) if found or matters else None
