@@ -28,7 +28,6 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     Column,
     ColumnElement,
     PrimaryKeyConstraint,
@@ -37,7 +36,6 @@ from sqlalchemy import (
     UniqueConstraint,
     any_,
     bindparam,
-    func,
     select,
     tuple_,
 )
@@ -65,16 +63,13 @@ from sqlalchemy.types import (
 )
 
 KEYS_PER_STATEMENT = 500
-"""Keys of one statement, for one key column.
+"""Keys of one statement where they are sent one by one (an expanding IN), for one key column.
 
-SQLAlchemy's own ``selectinload`` uses the same number. On PostgreSQL, which takes an array, one
-statement takes any number of keys; SQLite sorts what a few statements find faster than all of it.
+SQLAlchemy's own ``selectinload`` uses the same number. Where the dialect has array parameters
+(PostgreSQL) one statement takes any number of keys.
 """
 
-_OLD_SQLITE = "sqlite before json_each"
-JSON_EACH = (3, 38)
-"""The version of SQLite that has json_each, whatever it was compiled with."""
-_ROW_VALUES = frozenset({"sqlite", _OLD_SQLITE, "postgresql", "mysql", "mariadb", "oracle"})
+_ROW_VALUES = frozenset({"sqlite", "postgresql", "mysql", "mariadb", "oracle"})
 _EXACT_STRINGS = frozenset({"sqlite", "postgresql"})
 _EXACT_STRING_SQL = re.compile(r"(VARCHAR|TEXT)(\(\d+\))?")
 _EXACT_STRING_TYPES = frozenset({String, Text, Unicode, UnicodeText, VARCHAR, TEXT})
@@ -179,13 +174,13 @@ class RelationshipStatements:
         :param through_parent: take this route even where the direct one is believed exact.
         :return: None where the relationship cannot be batched on this database.
         """
-        key = (_database(dialect), through_parent)
+        key = (dialect.name, through_parent)
         if not through_parent and key not in self._routes and not self._is_exact(dialect):
             self._routes[key] = self.route(dialect, through_parent=True)
         if key not in self._routes:
             try:
                 make = self._through_parent if key[1] else self._direct
-                self._routes[key] = make(key[0])
+                self._routes[key] = make(dialect.name)
             except NotBatchable:
                 self._routes[key] = None
         return self._routes[key]
@@ -406,11 +401,6 @@ class RelationshipStatements:
             array: postgresql.ARRAY[Any] = postgresql.ARRAY(types[0])
             wanted = columns[0] == any_(bindparam(KEYS, type_=array))
             chunk = None
-        elif dialect == "sqlite" and _fits_json(types[0]):
-            # A list would be written into the statement each time anew, and for a long one SQLite
-            # reads the whole table, once for each 500 keys.
-            each = func.json_each(bindparam(KEYS, type_=JSON)).table_valued("value")
-            wanted = columns[0].in_(select(each.c.value))
         else:
             wanted = columns[0].in_(bindparam(KEYS, expanding=True, type_=types[0]))
         return Route(
@@ -493,20 +483,9 @@ def _bound_alike(local: TypeEngine[Any], remote: TypeEngine[Any]) -> bool:
     return type(local) is type(remote) or (_is_own(local) and _is_own(remote))
 
 
-def _database(dialect: Dialect) -> str:
-    """The dialect's name, or another one for a SQLite that wants other statements."""
-    version = getattr(dialect.dbapi, "sqlite_version_info", JSON_EACH)
-    return _OLD_SQLITE if dialect.name == "sqlite" and version < JSON_EACH else dialect.name
-
-
-def _fits_json(type_: TypeEngine[Any]) -> bool:
-    """Whether values of the type are in JSON what they are as parameters."""
-    return isinstance(type_, Integer) and _is_own(type_)
-
-
 def _fits_an_array(type_: TypeEngine[Any]) -> bool:
     """Whether an array of the type compares as the type does, with every PostgreSQL driver.
 
     Not so for blank-padded and case-insensitive strings, nor for what drivers send as text.
     """
-    return _fits_json(type_) or type(type_) in _EXACT_STRING_TYPES
+    return (isinstance(type_, Integer) and _is_own(type_)) or type(type_) in _EXACT_STRING_TYPES

@@ -92,14 +92,13 @@ def test_text_of_lists() -> None:
         "   │     relationship Book.author: 1 statement for each 500 parents",
         "   │     SELECT authors.name, authors.id",
         "   │     FROM authors",
-        "   │     WHERE authors.id IN (SELECT anon_1.value",
-        "   │     FROM json_each(:keys) AS anon_1)",
+        "   │     WHERE authors.id IN (:keys, ...)",
         "   └─ books.tags: Tag, by rows",
         "         relationship Book.tags: 1 statement for each 500 parents",
         "         SELECT tags.label, book_tags.book_id",
         "         FROM tags, book_tags",
-        "         WHERE tags.id = book_tags.tag_id AND book_tags.book_id IN (SELECT anon_1.value",
-        "         FROM json_each(:keys) AS anon_1) ORDER BY tags.id",
+        "         WHERE tags.id = book_tags.tag_id AND book_tags.book_id IN (:keys, ...) "
+        "ORDER BY tags.id",
     ]
 
 

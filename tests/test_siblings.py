@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 from sqlalchemy.pool import NullPool
 
-from graphene_sqlalchemy_c import SQLAlchemyObjectType, statements
+from graphene_sqlalchemy_c import SQLAlchemyObjectType
 from graphene_sqlalchemy_c.statements import KEYS_PER_STATEMENT
 
 from .conftest import Database, on_sqlite
@@ -116,17 +116,12 @@ CHUNKS = -(-PARENTS // KEYS_PER_STATEMENT)
 
 
 @pytest.mark.parametrize("mode", ["sync", "async", "asyncsession"])
-@pytest.mark.parametrize("is_old", [False, True], ids=["json_each", "before json_each"])
 def test_a_large_level_takes_one_statement_for_each_chunk(
-    large: Database, mode: str, is_old: bool, monkeypatch: Any
+    large: Database, schema: Any, mode: str
 ) -> None:
-    if is_old:
-        monkeypatch.setattr(statements, "JSON_EACH", (99, 0))
-    schema = build_schema()
     query = "{ parents { children { id toys { id } } } }"
     result, executed = large.run(schema, query, mode)
     assert result.errors is None
-    assert all(("json_each" in each) != is_old for each in executed[1:])
     assert [p["children"][0]["toys"] for p in result.data["parents"]] == [
         [{"id": str(i)}] for i in range(1, PARENTS + 1)
     ]
