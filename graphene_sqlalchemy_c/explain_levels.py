@@ -181,11 +181,7 @@ class LevelWalker:
         counted = load.page is not None and load.page.needs_total
         made_sql = []
         if load.page is not NO_NODES:
-            made_sql.append(
-                selects.children(
-                    route, self._sql.dialect, load.page, load.arrangement, counted, True
-                )
-            )
+            made_sql.append(selects.children(route, load.page, load.arrangement, counted, True))
         parameters: dict[str, Any] = {}
         if load.page is not None:
             if plan.level is not None and plan.level.counts and not (counted or load.page.is_whole):

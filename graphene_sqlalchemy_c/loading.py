@@ -245,6 +245,7 @@ class _GroupLoad:
         if text and may_be_equal(by_key):
             self._load_exactly(route, parents_of(by_key))
             return
+        route = route.for_keys(len(by_key), self._dialect)
         statement = route.statement.options(*self._carried) if self._carried else route.statement
         for chunk in chunks(by_key, route.chunk):
             rows = self._execute(statement, {KEYS: list(chunk)})

@@ -37,7 +37,7 @@ STOP = "graphene_sqlalchemy_c_stop"
 MAX_OFFSET = 2**31 - 1
 """No connection has as many nodes: cursors and sums beyond it mean the same, and databases take it.
 """
-_OFFSET = "gsc_offset"
+_NUMBER = "gsc_number"
 _TOTAL = "gsc_total"
 
 
@@ -305,10 +305,10 @@ def page_statement(
     repeats: bool,
     is_direct: bool,
 ) -> Select[Any]:
-    """The pages of many parents: rows (column, ..., key column, ..., offset[, total]).
+    """The pages of many parents: rows (column, ..., key column, ...[, number, total]).
 
-    The children are ranked in a subquery. It selects their columns too, or it is one of keys
-    alone and they are joined again: then the outer statement selects from the entity, which is
+    The children are numbered from 1 in a subquery. It selects their columns too, or it is one of
+    keys alone and they are joined again: then the outer statement selects from the entity, which is
     what a listener of the session may add criteria on, and what is computed is computed for the
     page alone. The criteria of options reach both. Ties are broken by the primary key.
 
@@ -331,24 +331,25 @@ def page_statement(
         route, sorting, ranked, names, parent_names, counted, arrangement, repeats
     ).subquery()
     chosen = [inner.c[name] for name in names]
-    offset = inner.c[_OFFSET]
+    number = inner.c[_NUMBER]
     outer = select(
-        *(chosen if is_direct else columns), *(inner.c[name] for name in parent_names), offset
-    ).order_by(offset)
+        *(chosen if is_direct else columns), *(inner.c[name] for name in parent_names)
+    ).order_by(number)
     if not is_direct:
         same = and_(*(column == own for column, own in zip(key, chosen, strict=True)))
         outer = outer.select_from(mapper.class_).join(inner, same)
     if counted:
-        return outer.add_columns(inner.c[_TOTAL]).where(
-            _counted_range(page, offset, inner.c[_TOTAL])
-        )
+        total = inner.c[_TOTAL]
+        in_range = _counted_range(page, number - literal_column("1"), total)
+        return outer.add_columns(number, total).where(in_range)
+    # PostgreSQL stops numbering a parent's children where a comparison with the bare number ends.
     if page.start:
-        outer = outer.where(offset >= bindparam(START))
+        outer = outer.where(number > bindparam(START))
     if page.stop is not None:
         # The size of a first page stands in the statement itself: its parameters are keys alone,
         # as upstream's batches have them and upstream's tests read them.
         stop = bindparam(STOP, type_=Integer, literal_execute=not page.start)
-        outer = outer.where(offset < stop)
+        outer = outer.where(number <= stop)
     return outer
 
 
@@ -362,7 +363,7 @@ def _ranked(
     arrangement: Arrangement,
     repeats: bool,
 ) -> Select[Any]:
-    """(column of a child, ..., key of its parent, ..., offset[, total]) for all children."""
+    """(column of a child, ..., key of its parent, ..., number[, total]) for all children."""
     labels = [
         *(column.label(name) for column, name in zip(columns, names, strict=True)),
         *(column.label(name) for column, name in zip(route.keys, parent_names, strict=True)),
@@ -371,12 +372,12 @@ def _ranked(
     ranked = arrangement.filtered(route.unordered(*labels))
     if repeats:
         place = func.row_number().over(partition_by=parents, order_by=sorting)
-        places = ranked.add_columns(place.label(_OFFSET)).subquery()
+        places = ranked.add_columns(place.label(_NUMBER)).subquery()
         columns = [places.c[name] for name in (*names, *parent_names)]
         ranked = select(*columns).group_by(*columns)
-        parents, sorting = columns[len(names) :], [func.min(places.c[_OFFSET])]
+        parents, sorting = columns[len(names) :], [func.min(places.c[_NUMBER])]
     rank = func.row_number().over(partition_by=parents, order_by=sorting)
-    ranked = ranked.add_columns((rank - literal_column("1")).label(_OFFSET))
+    ranked = ranked.add_columns(rank.label(_NUMBER))
     if counted:
         ranked = ranked.add_columns(func.count().over(partition_by=parents).label(_TOTAL))
     return ranked

@@ -93,7 +93,7 @@ class PlainLoad(NamedTuple):
         return cls(
             plan,
             nodes,
-            selects.children(route, dialect, page, NOT_ARRANGED, counted=False, is_plain=True),
+            selects.children(route, page, NOT_ARRANGED, counted=False, is_plain=True),
             parents.positions(plan.relationship.parent, route.names),
             len(selects.columns),
             len(route.keys),

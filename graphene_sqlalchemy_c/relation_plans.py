@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Column, Select
-from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Mapper, RelationshipProperty
 
 from . import _upstream
@@ -126,7 +125,6 @@ class RelationSelects:
     def children(
         self,
         route: Route,
-        dialect: Dialect,
         page: Page | None,
         arrangement: Arrangement,
         counted: bool,
@@ -144,7 +142,7 @@ class RelationSelects:
             page = None
         shape = page if counted or page is None else page.shape
         is_kept = arrangement is NOT_ARRANGED
-        key = (dialect.name, route.through_parent, shape, is_direct)
+        key = (route, shape, is_direct)
         statement = self._kept.get(key) if is_kept else None
         if statement is None:
             statement = self._build(route, page, arrangement, counted, is_direct)

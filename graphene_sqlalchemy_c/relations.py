@@ -361,6 +361,7 @@ class _GroupLoad:
         if text and may_be_equal(by_key):
             self._run_exactly(parents_of(by_key))
             return
+        route = route.for_keys(len(by_key), self._dialect)
         for chunk in chunks(by_key, route.chunk):
             children, stray = self._children(route, chunk, self._is_counted)
             totals = self._totals(route, chunk) if self._asks_totals else {}
@@ -393,9 +394,7 @@ class _GroupLoad:
         parameters: dict[str, Any] = {KEYS: list(chunk)}
         if page is not None and not counted:
             parameters.update(page.parameters)
-        statement = selects.children(
-            route, self._dialect, page, self._arrangement, counted, reader.is_plain
-        )
+        statement = selects.children(route, page, self._arrangement, counted, reader.is_plain)
         if self._options:
             statement = statement.options(*self._options)
         target, width = self._plan.target, len(route.keys)

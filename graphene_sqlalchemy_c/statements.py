@@ -28,6 +28,7 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     Column,
     ColumnElement,
     PrimaryKeyConstraint,
@@ -36,6 +37,7 @@ from sqlalchemy import (
     UniqueConstraint,
     any_,
     bindparam,
+    func,
     select,
     tuple_,
 )
@@ -69,6 +71,8 @@ SQLAlchemy's own ``selectinload`` uses the same number. Where the dialect has ar
 (PostgreSQL) one statement takes any number of keys.
 """
 
+_JSON_EACH = (3, 38)
+"""The version of SQLite that has json_each, whatever it was compiled with."""
 _ROW_VALUES = frozenset({"sqlite", "postgresql", "mysql", "mariadb", "oracle"})
 _EXACT_STRINGS = frozenset({"sqlite", "postgresql"})
 _EXACT_STRING_SQL = re.compile(r"(VARCHAR|TEXT)(\(\d+\))?")
@@ -109,11 +113,25 @@ class Route:
     through_parent: bool = False
     compared: tuple[str, ...] = ()
     """The parent's attributes that a join through the parent compares, as the database has them."""
+    where_many: tuple[Any, ...] | None = None
+    """What SQLite wants instead of `where` for more keys than a call takes; None for the same."""
 
     @cached_property
     def statement(self) -> Select[Any]:
         """(child, key column, ...) for every child."""
         return self.select(self.target)
+
+    @cached_property
+    def _many(self) -> Route | None:
+        where = self.where_many
+        return None if where is None else replace(self, where=where, where_many=None)
+
+    def for_keys(self, count: int, dialect: Dialect) -> Route:
+        """The route for so many keys: more than one call takes may want another statement."""
+        if self._many is None or self.chunk is None or count <= self.chunk:
+            return self
+        version = getattr(dialect.dbapi, "sqlite_version_info", _JSON_EACH)
+        return self._many if version >= _JSON_EACH else self
 
     def select(self, *what: Any) -> Select[Any]:
         """A statement of rows (what, ..., key column, ...), in the relationship's order."""
@@ -393,6 +411,7 @@ class RelationshipStatements:
     ) -> Route:
         relationship = self._relationship
         chunk: int | None = KEYS_PER_STATEMENT // len(columns)
+        wanted_many = None
         if len(columns) > 1:
             if dialect not in _ROW_VALUES:
                 raise NotBatchable("composite keys need row values")
@@ -403,14 +422,21 @@ class RelationshipStatements:
             chunk = None
         else:
             wanted = columns[0].in_(bindparam(KEYS, expanding=True, type_=types[0]))
+            if dialect == "sqlite" and _is_integer(types[0]):
+                # For a list of hundreds SQLite reads the whole table, and it would for each of many
+                # lists. What it knows no number of, it looks up in the index.
+                each = func.json_each(bindparam(KEYS, type_=JSON)).table_valued("value")
+                wanted_many = columns[0].in_(select(each.c.value))
+        adapted = tuple(map(self._adapted, criteria))
         return Route(
             target=self._target.class_,
             secondary=relationship.secondary,
             names=names,
             keys=tuple(columns),
-            where=(*map(self._adapted, criteria), wanted),
+            where=(*adapted, wanted),
             order_by=tuple(map(self._adapted, relationship.order_by or ())),
             chunk=chunk,
+            where_many=None if wanted_many is None else (*adapted, wanted_many),
         )
 
 
@@ -488,4 +514,9 @@ def _fits_an_array(type_: TypeEngine[Any]) -> bool:
 
     Not so for blank-padded and case-insensitive strings, nor for what drivers send as text.
     """
-    return (isinstance(type_, Integer) and _is_own(type_)) or type(type_) in _EXACT_STRING_TYPES
+    return _is_integer(type_) or type(type_) in _EXACT_STRING_TYPES
+
+
+def _is_integer(type_: TypeEngine[Any]) -> bool:
+    """Whether values of the type are plain integers, whatever they are bound as."""
+    return isinstance(type_, Integer) and _is_own(type_)

@@ -64,7 +64,7 @@ is_loaded(PyObject *instance, PyObject *key)
 }
 
 int
-group_append(PyObject *mapping, PyObject *key, PyObject *item)
+group_append(PyObject *mapping, PyObject *key, PyObject *item, int is_shown)
 {
     PyObject *members = PyDict_GetItemWithError(mapping, key);
     if (members != NULL) {
@@ -78,6 +78,9 @@ group_append(PyObject *mapping, PyObject *key, PyObject *item)
         return -1;
     }
     PyList_SET_ITEM(members, 0, Py_NewRef(item));
+    if (!is_shown) {
+        PyObject_GC_UnTrack(members);
+    }
     int result = PyDict_SetItem(mapping, key, members);
     Py_DECREF(members);
     return result;
@@ -154,7 +157,7 @@ group_parents(PyObject *module, PyObject *args)
         if (failed == 0) {
             parent_kind kind = classify_parent(state, parent, key, &group);
             failed = kind == PARENT_ERROR ? -1 : 0;
-            if (kind == PARENT_GROUPED && group_append(groups, group, parent) < 0) {
+            if (kind == PARENT_GROUPED && group_append(groups, group, parent, 1) < 0) {
                 /* An option of the application's own that cannot be hashed. */
                 failed = PyErr_ExceptionMatches(PyExc_TypeError) ? 0 : -1;
                 kind = PARENT_ORM;
@@ -242,7 +245,7 @@ file_parent(PyObject *parent, PyObject *names, Py_ssize_t limit, int is_guess, P
     }
     else if (key != NULL) {
         int known = limit < 0 || PyDict_GET_SIZE(by_key) < limit ? 1 : PyDict_Contains(by_key, key);
-        failed = known > 0 ? group_append(by_key, key, parent) : known;
+        failed = known > 0 ? group_append(by_key, key, parent, 1) : known;
     }
     if (key == NULL || failed < 0) {
         if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) {
@@ -436,7 +439,7 @@ append_child(PyObject *children, PyObject *seen, PyObject *key, PyObject *child)
         int known = PySet_Contains(ids, id);
         result = known != 0           ? (known > 0 ? 0 : -1)
                  : PySet_Add(ids, id) ? -1
-                                      : group_append(children, key, child);
+                                      : group_append(children, key, child, 1);
     }
     Py_XDECREF(ids);
     Py_XDECREF(id);

@@ -11,7 +11,9 @@ group_instance_dict(PyObject *instance)
     return PyObject_GenericGetDict(instance, NULL);
 }
 
-/* Append `item` to the list at mapping[key], made when it is missing. */
-int group_append(PyObject *mapping, PyObject *key, PyObject *item);
+/* Append `item` to the list at mapping[key], made when it is missing. Only a list that is shown to
+ * somebody else can be part of a cycle; the collector, which would look at thousands of them again
+ * and again, is not told of others. */
+int group_append(PyObject *mapping, PyObject *key, PyObject *item, int is_shown);
 
 #endif

@@ -97,7 +97,7 @@ row_keys(PyObject *Py_UNUSED(module), PyObject *args)
         PyObject *position = key ? PyLong_FromSsize_t(i) : NULL;
         failed = position == NULL ? -1
                  : nulls          ? PyList_Append(empty, position)
-                                  : group_append(by_key, key, position);
+                                  : group_append(by_key, key, position, 0);
         Py_XDECREF(key);
         Py_XDECREF(position);
     }
@@ -149,10 +149,12 @@ group_rows(PyObject *Py_UNUSED(module), PyObject *args)
         PyObject *key = row_key(row, NULL, first, width, &nulls);
         int known = key ? PyDict_Contains(by_key, key) : -1;
         int repeated = known > 0 && unique != Py_None ? is_repeated(seen, key, row, unique) : 0;
+        /* Rows with an instance may come to be seen by a resolver. */
+        int is_shown = !PyTuple_CheckExact(row);
         stray += known == 0;
         failed = known < 0 || repeated < 0 ? -1
                  : known == 0 || repeated  ? 0
-                                           : group_append(children, key, row);
+                                           : group_append(children, key, row, is_shown);
         Py_XDECREF(key);
     }
     if (!failed) {
@@ -357,10 +359,10 @@ number_at(PyObject *row, Py_ssize_t index)
 }
 
 /* The page that the rows of one key make; *known as for bounds_of_rows(). `counted` rows have
- * their offset and the total at columns `offset` and `offset + 1`. */
+ * their number, from 1, and the total at columns `place` and `place + 1`. */
 static PyObject *
 make_page(module_state *state, PyObject *origin, const page_arguments *arguments, PyObject *rows,
-          Py_ssize_t offset, int counted, int kind, int *known)
+          Py_ssize_t place, int counted, int kind, int *known)
 {
     page_bounds bounds;
     PyObject *kept = NULL, *page = NULL;
@@ -374,13 +376,13 @@ make_page(module_state *state, PyObject *origin, const page_arguments *arguments
         kept = *known ? PyList_GetSlice(rows, 0, bounds.end - bounds.start) : NULL;
     }
     else {
-        total = PyList_GET_SIZE(rows) ? number_at(PyList_GET_ITEM(rows, 0), offset + 1) : 0;
+        total = PyList_GET_SIZE(rows) ? number_at(PyList_GET_ITEM(rows, 0), place + 1) : 0;
         kept = PyErr_Occurred() ? NULL : PyList_New(0);
         bounds = bounds_of(arguments, total);
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(rows) && kept != NULL; i++) {
-            Py_ssize_t number = number_at(PyList_GET_ITEM(rows, i), offset);
+            Py_ssize_t number = number_at(PyList_GET_ITEM(rows, i), place);
             if (PyErr_Occurred() ||
-                (number >= bounds.start && number < bounds.end &&
+                (number > bounds.start && number <= bounds.end &&
                  PyList_Append(kept, PyList_GET_ITEM(rows, i)) < 0)) {
                 Py_CLEAR(kept);
             }
@@ -420,11 +422,11 @@ set_total(PyObject *page, PyObject *totals, PyObject *key)
 }
 
 PyDoc_STRVAR(give_pages_doc,
-"give_pages($module, answers, by_key, children, origin, page, offset, counted, kind, totals, /)\n"
+"give_pages($module, answers, by_key, children, origin, page, place, counted, kind, totals, /)\n"
 "--\n\n"
 "Give every parent in `by_key` the RowGroup of its page, cut as graphql_relay cuts an array.\n\n"
-"answers, children: as for give_rows(). page: Page.arguments. offset: the column of a row that holds\n"
-"its offset, and, if `counted`, the column before the one with the total. kind: of RowGroup.\n"
+"answers, children: as for give_rows(). page: Page.arguments. place: if `counted`, the column of a\n"
+"row with its number, before the one with the total. kind: of RowGroup.\n"
 "totals: {key: number of children} where they are asked for, else None.\n"
 "Returns {key: parents} for the keys that only a counted statement can answer for.");
 
@@ -433,11 +435,11 @@ give_pages(PyObject *module, PyObject *args)
 {
     module_state *state = PyModule_GetState(module);
     PyObject *answers, *by_key, *children, *origin, *page, *key, *parents, *totals;
-    Py_ssize_t position = 0, offset;
+    Py_ssize_t position = 0, place;
     page_arguments arguments;
     int counted, kind;
     if (!PyArg_ParseTuple(args, "OO!O!OO!npiO:give_pages", &answers, &PyDict_Type, &by_key,
-                          &PyDict_Type, &children, &origin, &PyTuple_Type, &page, &offset,
+                          &PyDict_Type, &children, &origin, &PyTuple_Type, &page, &place,
                           &counted, &kind, &totals) ||
         parse_page(page, &arguments) < 0) {
         return NULL;
@@ -452,7 +454,7 @@ give_pages(PyObject *module, PyObject *args)
             break;
         }
         int known;
-        PyObject *answer = make_page(state, origin, &arguments, rows ? rows : nothing, offset,
+        PyObject *answer = make_page(state, origin, &arguments, rows ? rows : nothing, place,
                                      counted, kind, &known);
         if (answer != NULL && totals != Py_None && set_total(answer, totals, key) < 0) {
             failed = -1;
