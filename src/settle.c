@@ -121,7 +121,8 @@ put_outcome(run_state *run, outcome settled, frame_node *position, PyObject *out
 /* The object of a row that another place shows already, which nothing more has to be done for: 1
  * when it was put there, 0 when there is none, or -1. */
 static int
-put_known(run_state *run, PyObject *value, const frame_node *position)
+put_known(run_state *run, PyObject *value, PyObject *container, const plan_field *field,
+          Py_ssize_t index)
 {
     if (Py_TYPE(value) != run->state->RowGroup) {
         return 0;
@@ -135,8 +136,7 @@ put_known(run_state *run, PyObject *value, const frame_node *position)
     }
     PyObject *object =
         run->shares_objects ? Py_NewRef(group->object) : PyDict_Copy(group->object);
-    int result =
-        object ? position_set(position->container, position->field, position->index, object) : -1;
+    int result = object ? position_set(container, field, index, object) : -1;
     Py_XDECREF(object);
     return result < 0 ? -1 : 1;
 }
@@ -153,21 +153,18 @@ prepare_collector(run_state *run, PyObject *value)
     }
 }
 
-/* A relationship that is loaded, of an instance or a row. */
+/* A relationship that is loaded, of an instance or a row, and not known. */
 static int
 settle_relation(run_state *run, PyObject *source, PyObject *value, frame_node *position)
 {
     PyObject *out = NULL;
     prepare_collector(run, value);
-    int result = put_known(run, value, position);
-    if (result == 0) {
-        outcome settled = complete_loaded(run, (plan_field *)position->field, source, value,
-                                          position, &out);
-        result = put_outcome(run, settled, position, out);
-        Py_XDECREF(out);
-    }
+    outcome settled =
+        complete_loaded(run, (plan_field *)position->field, source, value, position, &out);
+    int result = put_outcome(run, settled, position, out);
+    Py_XDECREF(out);
     frame_finish(position);
-    return result < 0 ? -1 : 0;
+    return result;
 }
 
 /* A relationship of each object in a list, the list being the slot's container. */
@@ -181,6 +178,11 @@ settle_rows(run_state *run, slot_node *self)
         PyObject *value = is_error ? self->value : PyList_GET_ITEM(self->value, i);
         if (!PyDict_CheckExact(object)) {
             continue; /* null: it failed */
+        }
+        int known = put_known(run, value, object, self->field, -1);
+        if (known != 0) {
+            result = known < 0 ? -1 : 0;
+            continue;
         }
         Py_INCREF(object);
         frame_node item = {.above = self->above,
@@ -200,17 +202,31 @@ settle_rows(run_state *run, slot_node *self)
     return result;
 }
 
+static frame_node
+position_of(const slot_node *self)
+{
+    return (frame_node){.above = self->above,
+                        .field = self->field,
+                        .type = self->declared,
+                        .container = self->container,
+                        .index = self->index};
+}
+
+static int
+settle_batch(run_state *run, slot_node *self)
+{
+    int known = put_known(run, self->value, self->container, self->field, self->index);
+    if (known != 0) {
+        return known < 0 ? -1 : 0;
+    }
+    frame_node position = position_of(self);
+    return settle_relation(run, self->source, self->value, &position);
+}
+
 static int
 settle_position(run_state *run, slot_node *self)
 {
-    frame_node position = {.above = self->above,
-                           .field = self->field,
-                           .type = self->declared,
-                           .container = self->container,
-                           .index = self->index};
-    if (self->kind == SLOT_BATCH) {
-        return settle_relation(run, self->source, self->value, &position);
-    }
+    frame_node position = position_of(self);
     PyObject *out = NULL;
     prepare_collector(run, self->value);
     outcome settled = settle_value(run, self, &position, &out);
@@ -225,7 +241,9 @@ settle_slot(run_state *run, slot_node *self)
 {
     run->tick = slot_is_load(self) ? self->tick : run->base_tick + slot_depth(self);
     run->is_detached = self->is_detached;
-    int result = self->kind == SLOT_ROWS ? settle_rows(run, self) : settle_position(run, self);
+    int result = self->kind == SLOT_ROWS    ? settle_rows(run, self)
+                 : self->kind == SLOT_BATCH ? settle_batch(run, self)
+                                            : settle_position(run, self);
     run->is_detached = 0;
     return result;
 }
