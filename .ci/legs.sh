@@ -19,7 +19,7 @@ ROOMS=(tests/test_{attr,batch,converter,dispatch,execution,max_objects,siblings}
 CPYTHON=("${ROOMS[@]}" tests/test_{async_batches,cache,documentation,explain,hostile,http}.py
     tests/test_{install,limits,rows_models,rows_session,session_state,subinterpreters,tracing}.py)
 # Many more examples of what is made at random than `make test` has time for.
-declare -A EXAMPLES=([rows]=1000 [execution]=5000 [inheritance]=3000 [guard]=120)
+declare -A EXAMPLES=([rows]=5000 [execution]=5000 [inheritance]=3000 [guard]=120)
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 not_run() {

@@ -404,6 +404,10 @@ def _draw_option(drawer: Drawer, model: ModelSpec, depth: int) -> tuple[Any, ...
         relation = drawer.choice(relations)
         if kind == "joined" and relation.link.kind in MANY_AS_ONE and not relation.is_back:
             kind = "selectin"
+        if kind == "selectin" and relation.link.kind == "doubled":
+            # On 2.1 that alone gives a child twice that the association holds twice: stock shows it
+            # once or twice as this or a lazy load was first, and rows show it once.
+            kind = "joined"
         minimum = drawer.choice((None, 1, 0)) if kind in WITH_CRITERIA else None
         below = None
         if depth < 2 and (kind == "default" or drawer.one_in(3)) and kind != "raise":

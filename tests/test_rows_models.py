@@ -49,6 +49,7 @@ from sqlalchemy.orm import (
     column_property,
     composite,
     declarative_base,
+    defaultload,
     defer,
     deferred,
     foreign,
@@ -66,7 +67,7 @@ from graphene_sqlalchemy_c import ORMField
 
 from . import library
 from .conftest import Database
-from .rows_harness import ask, by_key, same, way
+from .rows_harness import ask, by_key, same, shown, unrun_way, way
 
 
 def world(lib: Database, base: Any, models: Any, rows: Any, **options: Any) -> Any:
@@ -651,6 +652,38 @@ def test_relationships_that_load_themselves(lib: Database, way: Any, lazy: str) 
     if way[:2] == ("own", "select"):
         assert len(executed) == 1, "nothing of the leaves was selected"
     same(lib, "{ leafs { id name tree { id leaves { name } } } }", way, schemas)
+
+
+@unrun_way
+def test_a_load_does_not_conflict_with_an_option_for_the_way_back(lib: Database, way: Any) -> None:
+    """A lazy load does: for an eager many-to-one back, SQLAlchemy adds a lazyload of its own."""
+    base = declarative_base()
+
+    class Tree(base):
+        __tablename__ = "m_trees"
+        id = Column(Integer, primary_key=True)
+        leaves = relationship("Leaf", back_populates="tree", order_by="Leaf.id")
+
+    class Leaf(base):
+        __tablename__ = "m_leaves"
+        id = Column(Integer, primary_key=True)
+        tree_id = Column(ForeignKey("m_trees.id"))
+        tree = relationship(Tree, back_populates="leaves", lazy="immediate")
+
+    rows = [Tree(id=i) for i in (1, 2, 3)]
+    rows += [Leaf(id=i, tree_id=i % 2 + 1) for i in range(1, 6)]
+    schemas = world(lib, base, (Tree, Leaf), rows)
+    query = "{ trees { id leaves { id tree { id } } } }"
+
+    def back_as_well(statement: Any, model: Any) -> Any:
+        option = defaultload(Tree.leaves).selectinload(Leaf.tree)
+        return by_key(statement, model).options(option)
+
+    plain, _ = ask(lib, schemas("stock"), query)
+    stock, _ = ask(lib, schemas("stock"), query, shape=back_as_well)
+    assert {"conflict" in error.message for error in stock.errors} == {True}
+    result, _ = ask(lib, schemas(way[0]), query, *way[1:], shape=back_as_well)
+    assert result.errors is None and shown(result) == shown(plain)
 
 
 @way

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 SERVER_FAMILIES = 24
 FAILED_FLUSH = "rolled back due to a previous exception during flush"
+LAZY_REVERSE = re.compile(r"Loader strategy replacement lazyload\(\S+ -> ")
 
 
 def relaxed(share: int = 1) -> settings:
@@ -99,6 +100,9 @@ def check(expected: tuple[list[str], str], found: tuple[list[str], str]) -> None
     assume("Could not locate column in row" not in expected[1])
     # Options that contradict each other are an error that other errors may precede.
     assume("Loader strategies for ORM Path" not in expected[1])
+    # An option for an eager many-to-one contradicts the lazyload that SQLAlchemy itself adds for it
+    # to a lazy load of its reverse (2.0 says what is above). Rows have no such conflict.
+    assume(not LAZY_REVERSE.search(expected[1]) or LAZY_REVERSE.search(found[1]))
     assert found[1] == expected[1]
 
 
