@@ -304,6 +304,7 @@ def page_statement(
     arrangement: Arrangement,
     repeats: bool,
     is_direct: bool,
+    own_stop: int | None = None,
 ) -> Select[Any]:
     """The pages of many parents: rows (column, ..., key column, ...[, number, total]).
 
@@ -321,6 +322,7 @@ def page_statement(
     :param arrangement: another order of the children than the relationship's, and a filter.
     :param repeats: whether a parent may have a child twice: its first place counts.
     :param is_direct: whether the subquery selects the columns; not where a child may be repeated.
+    :param own_stop: where the pages stop, in the place of the parameter STOP.
     """
     key = primary_key(mapper)
     parent_names = [f"gsc_key_{i}" for i in range(len(route.keys))]
@@ -345,7 +347,9 @@ def page_statement(
     # PostgreSQL stops numbering a parent's children where a comparison with the bare number ends.
     if page.start:
         outer = outer.where(number > bindparam(START))
-    if page.stop is not None:
+    if own_stop is not None:
+        outer = outer.where(number <= literal_column(str(own_stop)))
+    elif page.stop is not None:
         # The size of a first page stands in the statement itself: its parameters are keys alone,
         # as upstream's batches have them and upstream's tests read them.
         stop = bindparam(STOP, type_=Integer, literal_execute=not page.start)

@@ -46,11 +46,12 @@ def plain_values(
     if not nodes.is_usable(reader.session):
         return None
     dialect = reader.session.get_bind(plan.target).dialect
-    key = (origin.level, dialect.name, None if page is None else page.shape)
+    own_stop = None if page is None else plan.own_stop(page)
+    key = (origin.level, dialect.name, None if page is None else page.shape, own_stop)
     try:
         load = plan.plain[key]
     except KeyError:
-        load = PlainLoad.of(plan, origin.level, page, dialect)
+        load = PlainLoad.of(plan, origin.level, page, dialect, own_stop)
         if len(plan.plain) < MAX_TEMPLATES:
             plan.plain[key] = load
     return None if load is None else load.values(origin, rows, page)
@@ -70,10 +71,17 @@ class PlainLoad(NamedTuple):
     """How many they are."""
     most: int | None
     """At most this many keys; None for any number."""
+    takes_page: bool
+    """Whether the page is in the parameters."""
 
     @classmethod
     def of(
-        cls, plan: RelationPlan, parents: Level, page: Page | None, dialect: Dialect
+        cls,
+        plan: RelationPlan,
+        parents: Level,
+        page: Page | None,
+        dialect: Dialect,
+        own_stop: int | None,
     ) -> PlainLoad | None:
         """The load; None where keys may be equal to the database alone, or totals are asked for."""
         statements, level, nodes = plan.loader.statements, plan.level, plan.nodes
@@ -93,11 +101,12 @@ class PlainLoad(NamedTuple):
         return cls(
             plan,
             nodes,
-            selects.children(route, page, NOT_ARRANGED, counted=False, is_plain=True),
+            selects.children(route, page, NOT_ARRANGED, False, True, own_stop),
             parents.positions(plan.relationship.parent, route.names),
             len(selects.columns),
             len(route.keys),
             route.chunk,
+            own_stop is None,
         )
 
     def values(self, origin: Origin, rows: list[Any], page: Page | None) -> list[Any] | None:
@@ -106,7 +115,7 @@ class PlainLoad(NamedTuple):
         if empty or (self.most is not None and len(by_key) > self.most):
             return None
         parameters: dict[str, Any] = {KEYS: list(by_key)}
-        if page is not None:
+        if page is not None and self.takes_page:
             parameters.update(page.parameters)
         plan, reader = self.plan, origin.reader
         found, options = reader.fetch(plan.target, self.statement, parameters)

@@ -22,6 +22,9 @@ from .templates import MAX_TEMPLATES
 
 __all__ = ["RelationPlan", "RelationSelects"]
 
+MAX_SIZES = 8
+"""Sizes of first pages of a field that have statements of their own."""
+
 
 class RelationPlan:
     """A relationship field, and the level of its selection.
@@ -46,6 +49,7 @@ class RelationPlan:
         self.plain: dict[Any, Any] = {}
         """Loads that are known beforehand; kept by plain_loads.py."""
         self._selects: dict[Level | None, RelationSelects] = {}
+        self._sizes: set[int | None] = set()
         if self.level is not None:
             nodes = self._row_nodes(self.level)
             self.reason = self._reason_for_instances(connection, nodes)
@@ -64,6 +68,17 @@ class RelationPlan:
         if plan is None:
             plan = level.relations[resolver] = cls(resolver, level)
         return plan
+
+    def own_stop(self, page: Page) -> int | None:
+        """Where a first page stops, if its statement is kept for pages of this size alone.
+
+        Sizes come from clients: only so many are kept.
+        """
+        if page.stop not in self._sizes:
+            if len(self._sizes) >= MAX_SIZES:
+                return None
+            self._sizes.add(page.stop)
+        return page.stop
 
     def selects(self, nodes: Level | None) -> RelationSelects:
         """The statements of the field.
@@ -129,6 +144,7 @@ class RelationSelects:
         arrangement: Arrangement,
         counted: bool,
         is_plain: bool,
+        own_stop: int | None = None,
     ) -> Select[Any]:
         """The children, or their pages, of many parents; kept unless they are arranged.
 
@@ -136,16 +152,17 @@ class RelationSelects:
         :param arrangement: another order than the relationship's, and a filter.
         :param counted: whether each row of a page brings the total.
         :param is_plain: whether nobody but us changes the statement.
+        :param own_stop: where the pages stop, for a statement that has no parameter for it.
         """
         is_direct = is_plain and self._may_be_direct
         if page is not None and page.is_whole and not self._repeats:
             page = None
         shape = page if counted or page is None else page.shape
         is_kept = arrangement is NOT_ARRANGED
-        key = (route, shape, is_direct)
+        key = (route, shape, own_stop, is_direct)
         statement = self._kept.get(key) if is_kept else None
         if statement is None:
-            statement = self._build(route, page, arrangement, counted, is_direct)
+            statement = self._build(route, page, arrangement, counted, is_direct, own_stop)
             if self._nodes is not None:
                 statement = self._nodes.joined(statement)
             if is_kept and len(self._kept) < MAX_TEMPLATES:
@@ -159,6 +176,7 @@ class RelationSelects:
         arrangement: Arrangement,
         counted: bool,
         is_direct: bool,
+        own_stop: int | None,
     ) -> Select[Any]:
         target = self._plan.target
         if page is not None:
@@ -171,6 +189,7 @@ class RelationSelects:
                 arrangement,
                 self._repeats,
                 is_direct,
+                own_stop,
             )
         order = arrangement.order_by or route.order_by
         # The cursors of a whole connection are those of its pages: no ties there either.

@@ -11,6 +11,8 @@ from graphql_relay import to_global_id
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, object_session
 
+from graphene_sqlalchemy_c.relation_plans import MAX_SIZES
+
 from . import pages_zoo
 from .conftest import MODES, Database
 from .pages_zoo import (
@@ -192,6 +194,18 @@ def test_pages_that_variables_ask_for(pages: Database, schema: Any, nodes: Any, 
     for arguments in FEW:
         result, _ = pages.run(schema, query, variable_values=arguments)
         check_nested(result, nodes, key, [arguments])
+
+
+def test_more_sizes_than_have_statements_of_their_own(pages: Database, nodes: Any) -> None:
+    """Clients choose the sizes: what is kept for them has an end, and the answer is the same."""
+    query = f"query ($n: Int) {{ shops {{ a0: goods(first: $n) {{ {PAGE} }} }} }}"
+    own = pages_zoo.build_schema()
+    texts = set()
+    for number in [*range(MAX_SIZES + 3)] * 2:
+        result, executed = pages.run(own, query, variable_values={"n": number})
+        check_nested(result, nodes, "goods", [{"first": number}])
+        texts.add(executed[-1].replace(f"<= {number + 1}", "<= ..."))
+    assert len(texts) == 1 and "<= ..." in texts.pop()
 
 
 @pytest.mark.parametrize("mode", MODES)
