@@ -80,12 +80,18 @@ def compared(
     return sent
 
 
-def timed(engine: Engine, sides: tuple[Request, ...], most: int | None = None) -> list[float]:
+def timed(
+    engine: Engine,
+    sides: tuple[Request, ...],
+    turn: float = TURN,
+    most: int | None = None,
+) -> list[float]:
     """Seconds of one request of each side, under one state of the garbage collector.
 
-    A turn is as many requests as fill TURN. The collection before it drives everything from the
-    processor's caches; of that a turn of one short request would measure more than of the request.
+    The collection before a turn drives everything from the processor's caches; of that a turn of
+    one short request would measure more than of the request.
 
+    :param turn: so many seconds of requests are a turn, about; 0 for one request
     :param most: how many rounds are enough
     """
 
@@ -99,17 +105,17 @@ def timed(engine: Engine, sides: tuple[Request, ...], most: int | None = None) -
             raise AssertionError("a side has left the garbage collector in another state")
 
     expected = True, *collector()[1:]
-    times = [requests_in_a_turn(engine, side) for side in sides]
+    times = [requests_in(turn, engine, side) for side in sides]
     turns = map(partial, [requests] * len(sides), sides, times)
     seconds = best_of(*turns, most=most)
     return [turn / requests for turn, requests in zip(seconds, times, strict=True)]
 
 
-def requests_in_a_turn(engine: Engine, side: Request) -> int:
+def requests_in(seconds: float, engine: Engine, side: Request) -> int:
     side(engine, 0)
     started = perf_counter()
     side(engine, 1)
-    return max(1, round(TURN / (perf_counter() - started)))
+    return max(1, round(seconds / (perf_counter() - started)))
 
 
 MANY_TO_ONE = Case("many-to-one, 1,000 rows", library.MANY_TO_ONE, by_hand.many_to_one, 20, 1.2)
