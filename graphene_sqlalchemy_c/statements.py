@@ -19,6 +19,7 @@ What fits neither is left to the attribute: the mapper is the only authority.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -28,7 +29,6 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     Column,
     ColumnElement,
     PrimaryKeyConstraint,
@@ -58,6 +58,7 @@ from sqlalchemy.types import (
     Integer,
     String,
     Text,
+    TypeDecorator,
     TypeEngine,
     Unicode,
     UnicodeText,
@@ -84,6 +85,16 @@ _LOADABLE = frozenset(
 
 KEYS = "graphene_sqlalchemy_c_keys"
 """The parameter that takes the keys; no name that a primaryjoin would give one of its own."""
+
+
+class _Numbers(TypeDecorator[list[int]]):
+    """Integers as JSON in text; the engine's own serializer, which JSON uses, may make bytes."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+        return json.dumps(value)
 
 
 class NotBatchable(Exception):
@@ -425,7 +436,7 @@ class RelationshipStatements:
             if dialect == "sqlite" and _is_integer(types[0]):
                 # For a list of hundreds SQLite reads the whole table, and it would for each of many
                 # lists. What it knows no number of, it looks up in the index.
-                each = func.json_each(bindparam(KEYS, type_=JSON)).table_valued("value")
+                each = func.json_each(bindparam(KEYS, type_=_Numbers)).table_valued("value")
                 wanted_many = columns[0].in_(select(each.c.value))
         adapted = tuple(map(self._adapted, criteria))
         return Route(

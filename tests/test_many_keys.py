@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import json
 import re
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import create_engine, insert, text
 
 from graphene_sqlalchemy_c import statements
 from graphene_sqlalchemy_c._core import group_rows, row_keys
@@ -78,6 +80,15 @@ def test_keys_go_as_lists_where_sqlite_has_no_json_each(
     monkeypatch.setattr(statements, "_JSON_EACH", (99,))
     result, executed = same(crowded, LISTS, way)
     assert result.errors is None and True not in looked_up(executed)
+
+
+def test_the_engines_json_serializer_has_no_say(crowded: Database) -> None:
+    """It may give bytes, as orjson's does, which SQLite takes for no JSON."""
+    engine = create_engine(crowded.url, json_serializer=lambda value: json.dumps(value).encode())
+    database = replace(crowded, engine=engine)
+    result, executed = same(database, LISTS, ("own", "select", "sync"))
+    engine.dispose()
+    assert result.errors is None and True in looked_up(executed)
 
 
 def test_keys_are_looked_up_in_the_index(crowded: Database) -> None:
