@@ -88,7 +88,7 @@ KEYS = "graphene_sqlalchemy_c_keys"
 
 
 class _Numbers(TypeDecorator[list[int]]):
-    """Integers as JSON in text; the engine's own serializer, which JSON uses, may make bytes."""
+    """Integers as JSON in text, whatever serializer the engine has for JSON."""
 
     impl = Text
     cache_ok = True
