@@ -255,7 +255,7 @@ def give_pages(
     children: dict[Any, list[Any]],
     origin: Any,
     page: tuple[int, int, int, bool, int, bool],
-    offset: int,
+    place: int,
     counted: bool,
     kind: int,
     totals: dict[Any, int] | None,
