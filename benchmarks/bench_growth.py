@@ -14,16 +14,14 @@ import gc
 import os
 import tracemalloc
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from math import ceil
-from multiprocessing import get_context
 
 from sqlalchemy import Engine, create_engine
 
 from benchmarks import by_hand, library
 from benchmarks.bench_rows import compared, timed
 from benchmarks.library import Request
-from benchmarks.report import ROUNDS_VARIABLE, Row
+from benchmarks.report import ROUNDS_VARIABLE, Row, elsewhere
 
 SCALES = (1, 10, 100)
 QUICK_SCALES = (1, 10)
@@ -54,7 +52,7 @@ def peak(engine: Engine, side: Request) -> int:
 
 
 def upstream_figures(url: str, objects: int) -> tuple[float, float]:
-    """Seconds and bytes of upstream for each object. Called in another process."""
+    """Seconds and bytes of upstream for each object."""
     engine = create_engine(url)
     try:
         upstream = library.upstream(library.stock_schemas().lists, library.NESTED)
@@ -63,12 +61,6 @@ def upstream_figures(url: str, objects: int) -> tuple[float, float]:
         return seconds / objects, peak(engine, upstream) / objects
     finally:
         engine.dispose()
-
-
-def of_upstream(engine: Engine, objects: int) -> tuple[float, float]:
-    url = engine.url.render_as_string(hide_password=False)
-    with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        return process.submit(upstream_figures, url, objects).result()
 
 
 def told(figures: Figures, first: Figures) -> str:
@@ -104,7 +96,7 @@ class Growth:
         peaks = [peak(self.engine, side) / objects for side in self.sides]
         upstream: tuple[float | None, float | None] = (None, None)
         if scale <= UPSTREAM_UP_TO:
-            upstream = of_upstream(self.engine, objects)
+            upstream = elsewhere(upstream_figures, library.url_of(self.engine), objects)
         self.first = self.first or (times, peaks)
         growth = f"({told(times, self.first[0])}; {sent} statements)"
         wanted = f"ours <= {MOST_GROWTH} of 1x"

@@ -166,6 +166,11 @@ def on_each_database(rows: Callable[[str, Engine], Iterator[Row]]) -> Iterator[R
                 engine.dispose()
 
 
+def url_of(engine: Engine) -> str:
+    """For an engine of the same database in another process."""
+    return engine.url.render_as_string(hide_password=False)
+
+
 def fill(engine: Engine, authors: int, reviews_each: int = REVIEWS_EACH) -> None:
     """Make the tables anew, with so many authors; what an engine knows of the old is forgotten."""
     books = authors * BOOKS_EACH

@@ -14,14 +14,16 @@ import shlex
 import subprocess
 import sysconfig
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from itertools import count
+from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 #: How many turns each side gets; `python -m benchmarks --quick` sets it to 1.
 ROUNDS_VARIABLE = "GSC_BENCH_ROUNDS"
@@ -29,6 +31,8 @@ DEFAULT_ROUNDS = 9
 #: Sides that are done sooner get more turns, until so many seconds are over: what else the machine
 #: does comes and goes, and a short turn meets it as a whole or not at all.
 SECONDS = 10.0
+
+Result = TypeVar("Result")
 
 PACKAGES = ("SQLAlchemy", "graphene", "graphene-sqlalchemy", "graphql-core")
 
@@ -54,12 +58,14 @@ def best_of(
     *sides: Callable[[], object],
     within: Sequence[Callable[[], Any]] | None = None,
     most: int | None = None,
+    seconds: float = SECONDS,
 ) -> list[float]:
     """The shortest time of each side in seconds, best of the rounds, the sides taking turns.
 
     Each side runs once before, so that caches are as they are in a program that has been running.
     `within` makes a context manager for each side, which is entered before its clock starts.
-    `most` is the number of rounds that are enough for a side which takes long.
+    `most` is the number of rounds that are enough for a side which takes long, `seconds` is for how
+    long at least sides take turns that are done sooner.
     """
     wanted = os.environ.get(ROUNDS_VARIABLE)
     rounds = int(wanted or DEFAULT_ROUNDS)
@@ -67,7 +73,7 @@ def best_of(
         rounds = min(rounds, most)
     best = [float("inf")] * len(sides)
     contexts = within or [nullcontext] * len(sides)
-    until = 0.0 if wanted or most is not None else perf_counter() + SECONDS
+    until = 0.0 if wanted or most is not None else perf_counter() + seconds
     for turn in count(-1):
         if turn >= rounds and perf_counter() >= until:
             return best
@@ -80,6 +86,12 @@ def best_of(
                 elapsed = perf_counter() - started
             if turn >= 0:
                 best[index] = min(best[index], elapsed)
+
+
+def elsewhere(function: Callable[..., Result], *arguments: Any) -> Result:
+    """What a function of a module gives in another process, which ends with it."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        return process.submit(function, *arguments).result()
 
 
 def table(rows: Iterable[Row]) -> str:
