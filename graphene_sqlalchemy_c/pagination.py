@@ -304,7 +304,7 @@ def page_statement(
     arrangement: Arrangement,
     repeats: bool,
     is_direct: bool,
-    own_stop: int | None = None,
+    own_stop: int | None,
 ) -> Select[Any]:
     """The pages of many parents: rows (column, ..., key column, ...[, number, total]).
 
@@ -322,7 +322,7 @@ def page_statement(
     :param arrangement: another order of the children than the relationship's, and a filter.
     :param repeats: whether a parent may have a child twice: its first place counts.
     :param is_direct: whether the subquery selects the columns; not where a child may be repeated.
-    :param own_stop: where the pages stop, in the place of the parameter STOP.
+    :param own_stop: where the pages stop, in the place of the parameter STOP; None for that.
     """
     key = primary_key(mapper)
     parent_names = [f"gsc_key_{i}" for i in range(len(route.keys))]

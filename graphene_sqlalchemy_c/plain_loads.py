@@ -101,7 +101,9 @@ class PlainLoad(NamedTuple):
         return cls(
             plan,
             nodes,
-            selects.children(route, page, NOT_ARRANGED, False, True, own_stop),
+            selects.children(
+                route, page, NOT_ARRANGED, counted=False, is_plain=True, own_stop=own_stop
+            ),
             parents.positions(plan.relationship.parent, route.names),
             len(selects.columns),
             len(route.keys),

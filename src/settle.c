@@ -167,7 +167,30 @@ settle_relation(run_state *run, PyObject *source, PyObject *value, frame_node *p
     return result;
 }
 
-/* A relationship of each object in a list, the list being the slot's container. */
+/* A relationship of one object in a list, the list being the slot's container. */
+static int
+settle_row(run_state *run, slot_node *self, Py_ssize_t index, PyObject *object, PyObject *value)
+{
+    int known = put_known(run, value, object, self->field, -1);
+    if (known != 0) {
+        return known < 0 ? -1 : 0;
+    }
+    frame_node item = {.above = self->above,
+                       .field = self->above->field,
+                       .type = self->declared,
+                       .container = self->container,
+                       .index = index};
+    frame_node position = {.parent = &item,
+                           .field = self->field,
+                           .type = self->type,
+                           .container = object,
+                           .index = -1};
+    int result = settle_relation(run, PyList_GET_ITEM(self->source, index), value, &position);
+    frame_finish(&item);
+    return result;
+}
+
+/* The same of each of them. */
 static int
 settle_rows(run_state *run, slot_node *self)
 {
@@ -179,24 +202,8 @@ settle_rows(run_state *run, slot_node *self)
         if (!PyDict_CheckExact(object)) {
             continue; /* null: it failed */
         }
-        int known = put_known(run, value, object, self->field, -1);
-        if (known != 0) {
-            result = known < 0 ? -1 : 0;
-            continue;
-        }
         Py_INCREF(object);
-        frame_node item = {.above = self->above,
-                           .field = self->above->field,
-                           .type = self->declared,
-                           .container = self->container,
-                           .index = i};
-        frame_node position = {.parent = &item,
-                               .field = self->field,
-                               .type = self->type,
-                               .container = object,
-                               .index = -1};
-        result = settle_relation(run, PyList_GET_ITEM(self->source, i), value, &position);
-        frame_finish(&item);
+        result = settle_row(run, self, i, object, value);
         Py_DECREF(object);
     }
     return result;
