@@ -11,17 +11,16 @@ each relationship and 500 keys (on PostgreSQL, which takes all keys at once, for
 from __future__ import annotations
 
 import gc
-import os
 import tracemalloc
 from collections.abc import Iterator
 from math import ceil
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
 from benchmarks import by_hand, library
 from benchmarks.bench_rows import compared, timed
 from benchmarks.library import Request
-from benchmarks.report import ROUNDS_VARIABLE, Row, elsewhere
+from benchmarks.report import Row, elsewhere, is_quick
 
 SCALES = (1, 10, 100)
 QUICK_SCALES = (1, 10)
@@ -53,14 +52,11 @@ def peak(engine: Engine, side: Request) -> int:
 
 def upstream_figures(url: str, objects: int) -> tuple[float, float]:
     """Seconds and bytes of upstream for each object."""
-    engine = create_engine(url)
-    try:
+    with library.connected(url) as engine:
         upstream = library.upstream(library.stock_schemas().lists, library.NESTED)
         compared("upstream", engine, (upstream, library.by_hand(by_hand.nested)), (0,))
         (seconds,) = timed(engine, (upstream,), turn=0, most=UPSTREAM_ROUNDS)
         return seconds / objects, peak(engine, upstream) / objects
-    finally:
-        engine.dispose()
 
 
 def told(figures: Figures, first: Figures) -> str:
@@ -107,7 +103,7 @@ class Growth:
 
 
 def rows() -> Iterator[Row]:
-    scales = QUICK_SCALES if os.environ.get(ROUNDS_VARIABLE) == "1" else SCALES
+    scales = QUICK_SCALES if is_quick() else SCALES
 
     def on(database: str, engine: Engine) -> Iterator[Row]:
         growth = Growth(database, engine)

@@ -16,17 +16,16 @@ A server needs gunicorn, uvicorn, Flask and Starlette (`make load` installs them
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import orjson
-from sqlalchemy import URL, create_engine
+from sqlalchemy import URL
 
 from benchmarks import library
 from benchmarks.load.client import Figures, ask, load, percentile
 from benchmarks.load.servers import COMMANDS, WORKERS, Server, serving
-from benchmarks.report import ROUNDS_VARIABLE, Row
+from benchmarks.report import Row, is_quick
 
 SIDES = ("stock", "ours", "by_hand")
 AT_A_TIME = 4
@@ -58,14 +57,13 @@ SECONDS_OF_MEMORY = 1_200
 
 
 def rows() -> Iterator[Row]:
-    extent = QUICK if os.environ.get(ROUNDS_VARIABLE) == "1" else WHOLE
+    extent = QUICK if is_quick() else WHOLE
     with library.on_postgresql() as url:
         if url is None:
             yield library.not_run("PostgreSQL")
             return
-        engine = create_engine(url)
-        library.fill(engine, library.AUTHORS)
-        engine.dispose()
+        with library.connected(url) as engine:
+            library.fill(engine, library.AUTHORS)
         for name in COMMANDS:
             yield from speed(name, url, extent)
             yield memory(name, url, extent)

@@ -10,7 +10,6 @@ give the same answer. The numbers of statements are those of upstream, ours and 
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +17,11 @@ from time import perf_counter
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine
 
 from benchmarks import by_hand, library
 from benchmarks.library import Request, Schemas, Variables
-from benchmarks.report import ROUNDS_VARIABLE, SECONDS, Row, best_of, elsewhere
+from benchmarks.report import SECONDS, Row, best_of, elsewhere, is_quick
 
 #: Requests whose answers are compared; by their numbers they ask for different rows.
 COMPARED = (0, 1, 42)
@@ -47,7 +46,7 @@ class Case:
     variables: Variables = library.no_variables
 
     def row(self, database: str, engine: Engine) -> Row:
-        processes = 1 if os.environ.get(ROUNDS_VARIABLE) == "1" else PROCESSES
+        processes = 1 if is_quick() else PROCESSES
         url = library.url_of(engine)
         found = [elsewhere(self.measured, url) for _ in range(processes)]
         sent = " -> ".join(map(str, found[0][0]))
@@ -57,17 +56,14 @@ class Case:
 
     def measured(self, url: str) -> tuple[list[int], list[float]]:
         """How many statements each side sends, and its seconds."""
-        engine = create_engine(url)
         sides = (
             library.upstream(self._schema(library.stock_schemas()), self.query, self.variables),
             library.ours(self._schema(library.our_schemas()), self.query, self.variables),
             library.by_hand(self.by_hand),
         )
-        try:
+        with library.connected(url) as engine:
             sent = compared(self.name, engine, sides)
             return sent, timed(engine, sides, seconds=SECONDS / PROCESSES)
-        finally:
-            engine.dispose()
 
     def _schema(self, schemas: Schemas) -> Any:
         return schemas.connections if self.connections else schemas.lists
@@ -126,7 +122,7 @@ def timed(
     times = [requests_in(turn, engine, side) for side in sides]
     turns = map(partial, [requests] * len(sides), sides, times)
     best = best_of(*turns, most=most, seconds=seconds)
-    return [each / requests for each, requests in zip(best, times, strict=True)]
+    return [each / count for each, count in zip(best, times, strict=True)]
 
 
 def requests_in(seconds: float, engine: Engine, side: Request) -> int:

@@ -152,6 +152,16 @@ def not_run(name: str) -> Row:
     return Row(f"{name}: NOT RUN, {POSTGRES_VARIABLE} is not set", None, None, None, "")
 
 
+@contextmanager
+def connected(url: URL | str) -> Iterator[Engine]:
+    """An engine, which is disposed of at the end."""
+    engine = create_engine(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
 def on_each_database(rows: Callable[[str, Engine], Iterator[Row]]) -> Iterator[Row]:
     """The rows of each database, and a row that says so where there is none to run on."""
     for name, database in _DATABASES.items():
@@ -159,11 +169,8 @@ def on_each_database(rows: Callable[[str, Engine], Iterator[Row]]) -> Iterator[R
             if url is None:
                 yield not_run(name)
                 continue
-            engine = create_engine(url)
-            try:
+            with connected(url) as engine:
                 yield from rows(name, engine)
-            finally:
-                engine.dispose()
 
 
 def url_of(engine: Engine) -> str:
@@ -230,12 +237,9 @@ def counted(engine: Engine) -> Iterator[tuple[Engine, list[str]]]:
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         executed.append(statement)
 
-    listened = create_engine(engine.url)
-    event.listen(listened, "before_cursor_execute", note)
-    try:
+    with connected(engine.url) as listened:
+        event.listen(listened, "before_cursor_execute", note)
         yield listened, executed
-    finally:
-        listened.dispose()
 
 
 # Schemas ------------------------------------------------------------------------------------

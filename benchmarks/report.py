@@ -88,6 +88,11 @@ def best_of(
                 best[index] = min(best[index], elapsed)
 
 
+def is_quick() -> bool:
+    """Whether the benchmarks only show that everything runs."""
+    return os.environ.get(ROUNDS_VARIABLE) == "1"
+
+
 def elsewhere(function: Callable[..., Result], *arguments: Any) -> Result:
     """What a function of a module gives in another process, which ends with it."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
