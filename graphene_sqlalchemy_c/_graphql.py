@@ -34,6 +34,7 @@ from graphql import (
     Undefined,
     default_field_resolver,
     located_error,
+    value_from_ast,
 )
 from graphql.execution.collect_fields import (
     collect_fields,
@@ -103,6 +104,7 @@ __all__ = [
     "TypeNameMetaFieldDef",
     "Undefined",
     "VariableNode",
+    "arguments_of_variables",
     "arguments_use",
     "attr_resolver",
     "await_value",
@@ -178,6 +180,40 @@ def arguments_use(field_def: Any, field_node: Any) -> int:
         if isinstance(argument.value, VariableNode):
             use = ARGUMENTS_PER_OPERATION
     return use
+
+
+def arguments_of_variables(
+    field_def: Any, field_node: Any
+) -> tuple[dict[str, Any], dict[str, str]] | None:
+    """What `get_argument_values` makes of arguments whose variables all have values.
+
+    :param field_def: the `GraphQLField`, whose arguments may be kept for an operation
+    :param field_node: the `FieldNode` that gives them
+    :returns: the values by name, with None for those of variables, and the variables by name; None
+        when an argument is missing or not valid, which graphql-core says
+    """
+    given = {argument.name.value: argument.value for argument in field_node.arguments or ()}
+    values: dict[str, Any] = {}
+    variables: dict[str, str] = {}
+    for name, definition in field_def.args.items():
+        key = definition.out_name or name
+        node = given.get(name)
+        if isinstance(node, VariableNode):
+            values[key] = None
+            variables[key] = node.name.value
+            continue
+        if node is not None:
+            value = value_from_ast(node, definition.type)
+        elif definition.default_value is Undefined and not isinstance(
+            definition.type, GraphQLNonNull
+        ):
+            continue
+        else:
+            value = definition.default_value
+        if value is Undefined:
+            return None
+        values[key] = value
+    return values, variables
 
 
 def global_id_parts(resolver: Any) -> tuple[Any, str | None] | None:

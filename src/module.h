@@ -224,6 +224,7 @@
     FROM_GRAPHQL(X, TypeNameMetaFieldDef)                                                         \
     FROM_GRAPHQL(X, Undefined)                                                                    \
     FROM_GRAPHQL(X, VariableNode)                                                                 \
+    FROM_GRAPHQL(X, arguments_of_variables)                                                       \
     FROM_GRAPHQL(X, arguments_use)                                                                \
     FROM_GRAPHQL(X, attr_resolver)                                                                \
     FROM_GRAPHQL(X, await_value)                                                                  \

@@ -139,6 +139,7 @@ free_field(plan_field *self)
     Py_XDECREF(self->return_type);
     Py_XDECREF(self->limits);
     Py_XDECREF(self->arguments);
+    Py_XDECREF(self->variables);
     Py_XDECREF(self->columns);
     plan_free_resolver(self->resolver);
     free_type(self->type);
@@ -163,6 +164,32 @@ find_definition(plan_root *plan, plan_object *parent, PyObject *node, PyObject *
     return PyObject_CallMethodOneArg(parent->fields, plan->state->str_get, name);
 }
 
+/* Note which arguments are values of variables, where nothing else has to be looked at. */
+static int
+find_variables(plan_root *plan, plan_field *self)
+{
+    PyObject *found =
+        PyObject_CallFunctionObjArgs(plan->state->arguments_of_variables, self->definition,
+                                     PyList_GET_ITEM(self->nodes, 0), NULL);
+    if (found == NULL) {
+        return -1;
+    }
+    int result = 0;
+    if (found != Py_None) {
+        result = PyArg_ParseTuple(found, "O!O!:arguments_of_variables", &PyDict_Type,
+                                  &self->arguments, &PyDict_Type, &self->variables)
+                     ? 0
+                     : -1;
+        if (result < 0) {
+            self->arguments = self->variables = NULL;
+        }
+        Py_XINCREF(self->arguments);
+        Py_XINCREF(self->variables);
+    }
+    Py_DECREF(found);
+    return result;
+}
+
 static int
 classify_arguments(plan_root *plan, plan_field *self, PyObject *definitions)
 {
@@ -181,6 +208,7 @@ classify_arguments(plan_root *plan, plan_field *self, PyObject *definitions)
     self->arguments_use = (arguments_kind)number;
     if (self->arguments_use == ARGUMENTS_PER_OPERATION) {
         self->arguments_index = plan->argument_slots++;
+        return find_variables(plan, self);
     }
     return number < 0 ? -1 : 0;
 }
@@ -532,6 +560,7 @@ visit_field(const plan_field *field, visitproc visit, void *arg)
     Py_VISIT(field->return_type);
     Py_VISIT(field->limits);
     Py_VISIT(field->arguments);
+    Py_VISIT(field->variables);
     Py_VISIT(field->columns);
     int result = plan_visit_resolver(field->resolver, visit, arg);
     result = result ? result : plan_visit_kinds(field->kinds, visit, arg);

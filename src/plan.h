@@ -135,7 +135,9 @@ typedef struct plan_field {
     arguments_kind arguments_use;
     PyObject *limits;           /* owned: pagination.Limits of a connection; else NULL */
     int arranges;               /* a connection whose arguments may sort or filter */
-    PyObject *arguments;        /* owned: ARGUMENTS_CONSTANT: dict, once coerced */
+    PyObject *arguments;        /* owned: ARGUMENTS_CONSTANT: dict, once coerced;
+                                 * ARGUMENTS_PER_OPERATION: with None for each variable, or NULL */
+    PyObject *variables;        /* owned: of these `arguments`: dict, name -> variable, or NULL */
     Py_ssize_t arguments_index; /* ARGUMENTS_PER_OPERATION: index in Run.arguments */
     struct plan_field *leader;  /* borrowed from the plan: the same relationship of another type that
                                  * stands at the same place, with which it is loaded; NULL without */
@@ -213,7 +215,7 @@ plan_selection *plan_own_selection(plan_root *plan, plan_field *field, plan_obje
 struct plan_kinds {
     struct plan_kinds *next;
     PyObject *base;        /* owned: the object type that is asked for, or None */
-    PyObject *level;       /* owned: levels.Level */
+    PyObject *level;       /* owned: levels.Level; NULL where that of `base` alone serves */
     PyObject *by_identity; /* owned: dict, discriminator -> index of a branch or None; NULL where the
                             * level is not by rows */
     plan_selection **branches; /* owned; the selections are borrowed from the plan */

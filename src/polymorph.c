@@ -199,12 +199,24 @@ make_kinds(plan_root *plan, plan_field *field, PyObject *base, PyObject *types,
     return self;
 }
 
+/* That objects asked for by a type are of no other: its own level serves. */
+static plan_kinds *
+make_single(PyObject *base)
+{
+    plan_kinds *self = PyMem_Calloc(1, sizeof(plan_kinds));
+    if (self == NULL) {
+        return (plan_kinds *)PyErr_NoMemory();
+    }
+    self->base = Py_NewRef(base);
+    return self;
+}
+
 plan_kinds *
 plan_kinds_of(plan_root *plan, plan_field *field, PyObject *base, PyObject *variable_values)
 {
     for (plan_kinds *kinds = field->kinds; kinds != NULL; kinds = kinds->next) {
         if (kinds->base == base) {
-            return kinds;
+            return kinds->level ? kinds : NULL;
         }
     }
     PyObject *abstract = plan_named_type(field->type)->type;
@@ -212,16 +224,19 @@ plan_kinds_of(plan_root *plan, plan_field *field, PyObject *base, PyObject *vari
     PyObject *types = function ? PyObject_CallFunctionObjArgs(function, plan->schema, abstract,
                                                               base, NULL)
                                : NULL;
-    plan_kinds *self = NULL;
-    if (types != NULL && (base == Py_None || PyList_GET_SIZE(types) > 1)) {
-        self = make_kinds(plan, field, base, types, variable_values);
+    if (types == NULL) {
+        return NULL;
     }
-    Py_XDECREF(types);
-    if (self != NULL) {
-        self->next = field->kinds;
-        field->kinds = self;
+    plan_kinds *self = base == Py_None || PyList_GET_SIZE(types) > 1
+                           ? make_kinds(plan, field, base, types, variable_values)
+                           : make_single(base);
+    Py_DECREF(types);
+    if (self == NULL) {
+        return NULL;
     }
-    return self;
+    self->next = field->kinds;
+    field->kinds = self;
+    return self->level ? self : NULL;
 }
 
 const plan_kinds *

@@ -62,12 +62,36 @@ run_is_awaitable(run_state *run, PyObject *value)
 
 /* ---- arguments ----------------------------------------------------------------------------- */
 
+/* get_argument_values() where each variable has a value; NULL without an exception where that
+ * function has to say what is to be done instead. */
+static PyObject *
+values_of_variables(const run_state *run, const plan_field *field)
+{
+    if (field->variables == NULL || !PyDict_CheckExact(run->variable_values)) {
+        return NULL;
+    }
+    PyObject *name, *variable;
+    Py_ssize_t position = 0;
+    PyObject *values = PyDict_Copy(field->arguments);
+    while (values != NULL && PyDict_Next(field->variables, &position, &name, &variable)) {
+        PyObject *value = PyDict_GetItemWithError(run->variable_values, variable);
+        if (value == NULL || value == Py_None || value == run->state->Undefined ||
+            PyDict_SetItem(values, name, value) < 0) {
+            Py_CLEAR(values);
+        }
+    }
+    return values;
+}
+
 static PyObject *
 coerce_arguments(run_state *run, plan_field *field)
 {
-    PyObject *values =
-        PyObject_CallFunctionObjArgs(run->state->get_argument_values, field->definition,
-                                     PyList_GET_ITEM(field->nodes, 0), run->variable_values, NULL);
+    PyObject *values = values_of_variables(run, field);
+    if (values == NULL && !PyErr_Occurred()) {
+        values = PyObject_CallFunctionObjArgs(run->state->get_argument_values, field->definition,
+                                              PyList_GET_ITEM(field->nodes, 0),
+                                              run->variable_values, NULL);
+    }
     if (values != NULL && field->limits != NULL) {
         Py_SETREF(values, PyObject_CallOneArg(field->limits, values));
     }

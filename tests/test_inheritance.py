@@ -176,6 +176,26 @@ def test_nodes(some: Database, kind: str, mode: str) -> None:
         assert len(executed) == 1
 
 
+@kinds
+def test_nodes_of_several_types_by_one_document(some: Database, kind: str) -> None:
+    """What the plan keeps of one type is not taken for another's."""
+    query = """query ($id: ID!) { node(id: $id) {
+        __typename ... on EmployeeType { hireDate } ... on CustomerType { firstPurchaseDate }
+    } }"""
+    found = []
+    for name, number in 2 * [("EmployeeType", 1), ("CustomerType", 2), ("EmployeeType", 4)]:
+        result, executed = same(
+            some,
+            query,
+            ("own", "select", "sync"),
+            lambda route: people_schema(kind, route),
+            variables={"id": to_global_id(name, number)},
+        )
+        assert result.errors is None and len(executed) == 1
+        found.append(result.data["node"])
+    assert found[:3] == found[3:] and found[0]["hireDate"] and found[1]["firstPurchaseDate"]
+
+
 # -- which type an object has --
 
 FRAGMENTS = """__typename plate
