@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import (
     AppenderQuery,
     ColumnProperty,
+    FromStatement,
     InstanceState,
     Load,
     Mapper,
@@ -249,7 +250,7 @@ _PLAIN_STATE = frozenset(
 
 
 def plain_clauses(
-    statement: Select[Any] | Query[Any], mapper: Mapper[Any]
+    statement: Select[Any] | Query[Any] | FromStatement[Any], mapper: Mapper[Any]
 ) -> tuple[Any, Any] | None:
     """(criteria, order) of a statement of a mapper's objects that has nothing else.
 
@@ -262,15 +263,13 @@ def plain_clauses(
         return None
     if not statement.__dict__.keys() <= _PLAIN_STATE:
         return None
-    entities = statement._raw_columns
-    if len(entities) != 1 or not _is_entity(entities[0], mapper):
+    if len(statement._raw_columns) != 1:
+        return None
+    entity = statement._raw_columns[0]
+    # A mapped class, and no alias of it.
+    if not isinstance(entity, FromClause) or entity._annotations.get("parententity") is not mapper:
         return None
     return statement._where_criteria, statement._order_by_clauses
-
-
-def _is_entity(element: Any, mapper: Mapper[Any]) -> bool:
-    """Whether an element of a SELECT is a mapped class, and no alias of it."""
-    return isinstance(element, FromClause) and element._annotations.get("parententity") is mapper
 
 
 _some_query: Query[Any] = Query([])  # the listeners of the class are seen at its instances

@@ -159,11 +159,11 @@ class DocumentCache:
         :returns: the document, or the errors that it or the schema has
         :raises TypeError: when the source is not one, as `graphql.parse`
         """
-        key: Any
-        if isinstance(source, Source):
+        key: Any = None
+        if type(source) is str:
+            key = source
+        elif isinstance(source, Source):
             key = (source.body, source.name, source.location_offset)
-        else:
-            key = source if type(source) is str else None
         entry = self._get(schema, key) if key is not None else None
         if entry is not None:
             return entry

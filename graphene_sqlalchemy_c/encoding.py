@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 __all__ = ["json_encoder"]
 
 
+@cache
 def json_encoder() -> Callable[[Any], bytes]:
     """A function that encodes a response as JSON, with orjson where orjson can.
 

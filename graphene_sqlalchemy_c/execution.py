@@ -78,30 +78,32 @@ class PlanStore:
         self.options = options
         self._lock = Lock()
         self._plans: dict[tuple[Any, ...], Plan] = {}
-        self._conditions: dict[int, frozenset[str]] = {}
+        self._conditions: dict[int, tuple[str, ...]] = {}
         self.hits = 0
 
-    def condition_names(self, operation: OperationDefinitionNode) -> frozenset[str]:
-        """The variables that conditions of a valid operation can use."""
+    def find(
+        self, operation: OperationDefinitionNode, values: dict[str, Any]
+    ) -> tuple[Plan | None, tuple[Any, ...]]:
+        """The plan of an operation, if nothing it was compiled from has been exchanged since.
+
+        :param values: of the operation's variables
+        :returns: the plan, and the key to put another one under
+        :raises TypeError: where a value cannot be part of a key
+        """
         names = self._conditions.get(id(operation))
         if names is None:
-            names = self._conditions[id(operation)] = frozenset(
-                definition.variable.name.value
-                for definition in operation.variable_definitions or ()
-                if str(getattr(_bare(definition.type), "value", "")) == "Boolean"
-            )
-        return names
-
-    def get(self, key: tuple[Any, ...]) -> Plan | None:
-        """The plan of that key, if nothing it was compiled from has been exchanged since."""
+            names = self._conditions[id(operation)] = condition_names(operation)
+        key: tuple[Any, ...] = (id(operation),)
+        if names:
+            key += tuple(values.get(name, name) for name in names)
         plan = self._plans.get(key)
         if plan is not None:
             if plan.is_usable():
                 self.hits += 1
-                return plan
+                return plan, key
             with self._lock:
                 self._plans.pop(key, None)
-        return None
+        return None, key
 
     def put(self, key: tuple[Any, ...], plan: Plan) -> None:
         """Keep a plan, in the place of the oldest one when there are too many."""
@@ -109,6 +111,15 @@ class PlanStore:
             while len(self._plans) >= self.MAX_PLANS:
                 del self._plans[next(iter(self._plans))]
             self._plans[key] = plan
+
+
+def condition_names(operation: OperationDefinitionNode) -> tuple[str, ...]:
+    """The variables that conditions of a valid operation can use."""
+    return tuple(
+        definition.variable.name.value
+        for definition in operation.variable_definitions or ()
+        if str(getattr(_bare(definition.type), "value", "")) == "Boolean"
+    )
 
 
 def _bare(type_node: Any) -> Any:
@@ -168,7 +179,7 @@ class DefaultExecutionContext(graphql.ExecutionContext):
         if schema_guard is not None:
             self.guard = Guard(schema_guard, partial(operation_info, self), not is_serial)
         plan = self._plan_for(operation)
-        run = Run(plan, self, root_value, is_serial, self._max_objects or 0)
+        run = Run(plan, self, root_value, is_serial, self._max_objects)
         try:
             step = self._walk(run.start)
         except TooManyObjects:
@@ -184,8 +195,9 @@ class DefaultExecutionContext(graphql.ExecutionContext):
             return go_on()
 
     @property
-    def _max_objects(self) -> int | None:
-        return None if self.plans is None else self.plans.options.max_objects
+    def _max_objects(self) -> int:
+        """So many, or 0 for any number."""
+        return 0 if self.plans is None else self.plans.options.max_objects or 0
 
     def _too_many_objects(self, operation: OperationDefinitionNode) -> GraphQLError:
         return GraphQLError(f"The response has more than {self._max_objects} objects.", operation)
@@ -201,15 +213,12 @@ class DefaultExecutionContext(graphql.ExecutionContext):
         store = self.plans
         if store is None or self.field_resolver is not default_field_resolver:
             return self._compile(operation, frozenset())
-        names = store.condition_names(operation)
-        values = self.variable_values
-        key = (id(operation), *(values.get(name, name) for name in sorted(names)))
         try:
-            plan = store.get(key)
+            plan, key = store.find(operation, self.variable_values)
         except TypeError:  # a Boolean of the schema's own, whose values are not hashable
             return self._compile(operation, frozenset())
         if plan is None:
-            plan = self._compile(operation, names)
+            plan = self._compile(operation, frozenset(condition_names(operation)))
             store.put(key, plan)
         return plan
 

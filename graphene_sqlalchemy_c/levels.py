@@ -139,7 +139,11 @@ class Level:
         shown = self.mapper.self_and_descendants
         if shown is not self._shown[0]:  # it is another collection once a class was added
             self._shown = shown, tuple(map(load_events, shown))
-        return not any(events.load or events.refresh for events in self._shown[1])
+        # Asked for each level, for which a generator would be made.
+        for events in self._shown[1]:  # noqa: SIM110
+            if events.load or events.refresh:
+                return False
+        return True
 
     def positions(self, mapper: Mapper[Any], names: tuple[str, ...]) -> tuple[int, ...]:
         """The columns of a row that hold attributes of a mapper."""

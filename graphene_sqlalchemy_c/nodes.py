@@ -109,7 +109,7 @@ def _run_node(
     reader = RowReader(session)
     try:
         statement = guarded(node_statement(mapper, level), guard, level, mapper)
-        rows, options = reader.fetch(mapper, statement, {_KEY: key})
+        rows, options = reader.fetch(mapper, statement, {_KEY: key}, expected=1)
     except NotRows:
         return session.get(mapper.class_, key)
     return as_value(rows, False, Origin(reader, options, level))

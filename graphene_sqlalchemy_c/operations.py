@@ -6,7 +6,7 @@ execution. Here they are kept with the document. What is wrong with a request, g
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -25,9 +25,7 @@ __all__ = ["Operation", "operations_of"]
 _PLAIN_SCALARS = {"Boolean": bool, "ID": str, "Int": int, "String": str}
 
 
-def _is_int(value: int) -> bool:
-    """Whether GraphQL's Int takes a number."""
-    return -(2**31) <= value < 2**31
+_MIN_INT, _MAX_INT = -(2**31), 2**31 - 1
 
 
 class Operation(NamedTuple):
@@ -50,7 +48,9 @@ class Operation(NamedTuple):
         values: dict[str, Any] = {}
         for name, cls in self.variables:
             value = inputs.get(name)
-            if type(value) is not cls or (cls is int and not _is_int(cast(int, value))):
+            if type(value) is not cls:
+                return None
+            if type(value) is int and not _MIN_INT <= value <= _MAX_INT:
                 return None
             values[name] = value
         return values

@@ -16,7 +16,7 @@ from .levels import GROUP_PAGE, Level
 from .loading import warn_of_surplus
 from .pagination import NOT_ARRANGED, Page
 from .relation_plans import RelationPlan
-from .sessions import Origin
+from .sessions import MANY_ROWS, Origin
 from .statements import KEYS
 from .templates import MAX_TEMPLATES
 
@@ -71,6 +71,8 @@ class PlainLoad(NamedTuple):
     """How many they are."""
     most: int | None
     """At most this many keys; None for any number."""
+    most_of_each: int | None
+    """At most this many children of a parent; None for any number."""
     takes_page: bool
     """Whether the page is in the parameters."""
 
@@ -108,6 +110,7 @@ class PlainLoad(NamedTuple):
             len(selects.columns),
             len(route.keys),
             route.chunk,
+            None if plan.relationship.uselist else 1,
             own_stop is None,
         )
 
@@ -120,7 +123,13 @@ class PlainLoad(NamedTuple):
         if page is not None and self.takes_page:
             parameters.update(page.parameters)
         plan, reader = self.plan, origin.reader
-        found, options = reader.fetch(plan.target, self.statement, parameters)
+        each = self.most_of_each if page is None else page.stop
+        found, options = reader.fetch(
+            plan.target,
+            self.statement,
+            parameters,
+            expected=MANY_ROWS if each is None else each * len(by_key),
+        )
         children, stray = _core.group_rows(found, by_key, self.first, self.width, None)
         if stray:
             return None

@@ -25,8 +25,8 @@ from .guard import Guard, guarded
 from .inheritance import are_mapped
 from .levels import GROUP_LIST, GROUP_ONE, Level, is_mapped
 from .narrowing import EntityStatement, NotNarrow, Statement
-from .sessions import NotRows, Origin, RowReader, fetch_all, unwrapped
-from .templates import Template, template_of
+from .sessions import MANY_ROWS, NotRows, Origin, RowReader, fetch_all, unwrapped
+from .templates import template_of
 
 __all__ = ["RowQuery", "statement_query"]
 
@@ -72,6 +72,8 @@ class RowQuery:
 
 def unscoped(session: Any) -> Session | AsyncSession:
     """The session behind a registry of sessions, or the one behind a Query."""
+    if type(session) is Session:
+        return session
     session = unwrapped(session)
     if not isinstance(session, (Session, AsyncSession)):
         raise TypeError(f"A session is required to run a statement, not {type(session).__name__}.")
@@ -117,7 +119,8 @@ def run_statement(
     if level is not None and level.mapper is not None and level.is_usable(session):
         reader = RowReader(session)
         try:
-            rows, options = _rows(statement, reader, level, level.mapper, guard)
+            expected = MANY_ROWS if many else 1
+            rows, options = _rows(statement, reader, level, level.mapper, guard, expected)
             return as_value(rows, many, Origin(reader, options, level))
         except (NotNarrow, NotRows) as reason:
             level.fall_back(str(reason))
@@ -132,15 +135,19 @@ def _rows(
     level: Level,
     mapper: Mapper[Any],
     guard: Guard | None,
+    expected: int,
 ) -> tuple[list[tuple[Any, ...]], tuple[Any, ...]]:
     """The rows of a statement, and the options that they carry.
 
     A Query gives each object once, however often it is joined.
     """
-    template = _list_template(level, statement, mapper)
+    clauses = plain_clauses(statement, mapper)
+    build = partial(_narrowed, level, mapper)
+    template = template_of(level.templates, GROUP_LIST, clauses, mapper, build)
     if template is not None:
         select_, parameters = template
-        return reader.fetch(mapper, guarded(select_, guard, level, mapper), parameters)
+        visible = guarded(select_, guard, level, mapper)
+        return reader.fetch(mapper, visible, parameters, (), expected)
     entity = EntityStatement.of(statement, mapper)
     narrowed = guarded(entity.rows(level), guard, level, mapper)
     if not (entity.is_query and entity.is_joined):
@@ -153,12 +160,12 @@ def _rows(
     return list(unique.values()), options
 
 
-def _list_template(level: Level, statement: Any, mapper: Mapper[Any]) -> Template | None:
-    def build(criteria: list[Any], order: tuple[Any, ...]) -> Select[Any]:
-        columns = level.select(mapper, level.columns)
-        return level.joined(select(*columns).where(*criteria).order_by(*order))
-
-    return template_of(level.templates, GROUP_LIST, plain_clauses(statement, mapper), mapper, build)
+def _narrowed(
+    level: Level, mapper: Mapper[Any], criteria: list[Any], order: tuple[Any, ...]
+) -> Select[Any]:
+    """The statement of a level's columns."""
+    columns = level.select(mapper, level.columns)
+    return level.joined(select(*columns).where(*criteria).order_by(*order))
 
 
 def as_value(found: list[Any], many: bool, origin: Origin | None) -> Any:

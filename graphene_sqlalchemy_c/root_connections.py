@@ -22,7 +22,7 @@ from .levels import GROUP_INSTANCES, GROUP_PAGE, Level
 from .narrowing import EntityStatement, NotNarrow
 from .pagination import START, STOP, Page, sort_clauses
 from .queries import RowQuery, instances_of, session_of, unscoped
-from .sessions import NotRows, Origin, RowReader, fetch_entities, unwrapped
+from .sessions import MANY_ROWS, NotRows, Origin, RowReader, fetch_entities, unwrapped
 from .shards import count_over_shards, is_sharded, objects_over_shards, page_over_shards
 from .templates import Template, template_of
 
@@ -261,11 +261,14 @@ class RootPage:
         if is_sharded(self._reader.session):
             ordered = self._guarded(self._ordered)
             return page_over_shards(self._reader.session, self._mapper, ordered, start, stop)
-        statement, parameters = self.rows(limit_parameters(start, stop))
+        limits = limit_parameters(start, stop)
+        statement, parameters = self.rows(limits)
         if self._nodes is None:
             return fetch_entities(self._reader.session, self._mapper, statement, parameters)
         options = self._entity.options if "_entity" in vars(self) else ()
-        rows, self._options = self._reader.fetch(self._mapper, statement, parameters, options)
+        rows, self._options = self._reader.fetch(
+            self._mapper, statement, parameters, options, limits.get(STOP, MANY_ROWS)
+        )
         return rows
 
     def rows(self, limits: dict[str, int]) -> Template:

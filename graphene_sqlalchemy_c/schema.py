@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from inspect import isawaitable, iscoroutine
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import graphene
 import graphql
@@ -74,49 +74,13 @@ def _informed(context: Any, document: CachedDocument, shares_objects: bool) -> A
     return context
 
 
-def _plain_context(
-    context_class: Any,
-    document: CachedDocument,
-    schema: GraphQLSchema,
-    root_value: Any,
-    context_value: Any,
-    inputs: dict[str, Any] | None,
-    operation_name: str | None,
-    field_resolver: Any,
-    type_resolver: Any,
-    is_awaitable: Any,
-) -> Any:
-    """The context of a plain request without middleware.
-
-    :return: None where graphql-core has to make it, or to say what is wrong.
-    """
-    operation = document.operations.get(operation_name)
-    values = operation.plain_values(inputs) if operation else None
-    if operation is None or values is None or not is_plain_build(context_class):
-        return None
-    return context_class(
-        schema,
-        operation.fragments,
-        root_value,
-        context_value,
-        operation.definition,
-        values,
-        field_resolver or default_field_resolver,
-        type_resolver or default_type_resolver,
-        default_field_resolver,
-        CollectedErrors(),
-        None,
-        is_awaitable,
-    )
-
-
 def _respond(context: graphql.ExecutionContext, root_value: Any) -> Any:
     """What `graphql.execute` does with a context that has been built."""
     collected = context.collected_errors
     data: Any = None
     try:
         data = context.execute_operation(context.operation, root_value)
-        if context.is_awaitable(data):
+        if type(data) is not dict and context.is_awaitable(data):
             return _respond_later(context, data)
     except GraphQLError as error:
         collected.add(error, None)
@@ -135,8 +99,9 @@ async def _respond_later(context: graphql.ExecutionContext, awaitable: Any) -> E
 
 def _execute(
     documents: DocumentCache,
-    default_class: Any,
     schema: GraphQLSchema,
+    default_class: Any,
+    shares_objects: bool,
     source: str | Source,
     root_value: Any = None,
     context_value: Any = None,
@@ -148,31 +113,33 @@ def _execute(
     execution_context_class: Any = None,
     is_awaitable: Callable[[Any], bool] | None = None,
     hide_suggestions: bool = False,
-    *,
-    shares_objects: bool = False,
 ) -> Any:
     """`graphql_impl` of graphql-core, with the document from the cache."""
-    # A suggestion would tell what introspection may not.
-    hide_suggestions = hide_suggestions or not documents.limits.introspection
+    if not documents.limits.introspection:
+        hide_suggestions = True  # a suggestion would tell what introspection may not
     document = documents.load(schema, source, hide_suggestions)
     if isinstance(document, list):
         return ExecutionResult(data=None, errors=document)
     context_class = execution_context_class or default_class or execute_module.ExecutionContext
-    if middleware is None:
-        context = _plain_context(
-            context_class,
-            document,
+    operation = document.operations.get(operation_name) if middleware is None else None
+    values = None if operation is None else operation.plain_values(variable_values)
+    if operation is not None and values is not None and is_plain_build(context_class):
+        context = context_class(
             schema,
+            operation.fragments,
             root_value,
             context_value,
-            variable_values,
-            operation_name,
-            field_resolver,
-            type_resolver,
+            operation.definition,
+            values,
+            field_resolver or default_field_resolver,
+            type_resolver or default_type_resolver,
+            default_field_resolver,
+            CollectedErrors(),
+            None,
             is_awaitable,
         )
-        if context is not None:
-            return _respond(_informed(context, document, shares_objects), root_value)
+        return _respond(_informed(context, document, shares_objects), root_value)
+    # Anything else graphql-core has to make, or to say what is wrong.
     return execute_module.execute(
         schema,
         document.document,
@@ -193,8 +160,9 @@ def _execute(
 
 def _execute_sync(
     documents: DocumentCache,
-    default_class: Any,
     schema: GraphQLSchema,
+    default_class: Any,
+    shares_objects: bool,
     source: str | Source,
     root_value: Any = None,
     context_value: Any = None,
@@ -206,8 +174,6 @@ def _execute_sync(
     execution_context_class: Any = None,
     check_sync: Any = False,
     hide_suggestions: bool = False,
-    *,
-    shares_objects: bool = False,
 ) -> ExecutionResult:
     """`graphql_sync` of graphql-core, with the document from the cache."""
     is_awaitable: Any = graphql_assume_not_awaitable
@@ -215,8 +181,9 @@ def _execute_sync(
         is_awaitable = check_sync if callable(check_sync) else None
     result = _execute(
         documents,
-        default_class,
         schema,
+        default_class,
+        shares_objects,
         source,
         root_value,
         context_value,
@@ -228,7 +195,6 @@ def _execute_sync(
         execution_context_class,
         is_awaitable,
         hide_suggestions,
-        shares_objects=shares_objects,
     )
     if not isinstance(result, ExecutionResult) and isawaitable(result):
         if iscoroutine(result):
@@ -238,11 +204,15 @@ def _execute_sync(
     return executed
 
 
+async def _execute_async(*args: Any, **kwargs: Any) -> ExecutionResult:
+    """`graphql` of graphql-core, with the document from the cache; arguments of `_execute`."""
+    result = _execute(*args, **kwargs)
+    executed: ExecutionResult = await result if isawaitable(result) else result
+    return executed
+
+
+Result = TypeVar("Result")
 OnResult = Callable[[ExecutionResult], ExecutionResult]
-
-
-def _unchanged(result: ExecutionResult) -> ExecutionResult:
-    return result
 
 
 class Schema(graphene.Schema):
@@ -308,56 +278,48 @@ class Schema(graphene.Schema):
 
     def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Execute a request synchronously; arguments as `graphene.Schema.execute`."""
-        return self._execute(args, kwargs)
+        return self._execute(_execute_sync, False, args, kwargs)
 
     async def execute_async(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Execute a request; arguments as `graphene.Schema.execute_async`."""
-        return await self._execute_async(args, kwargs)
+        return await self._execute(_execute_async, False, args, kwargs)
 
-    def execute_json(self, *args: Any, on_result: OnResult = _unchanged, **kwargs: Any) -> bytes:
+    def execute_json(self, *args: Any, on_result: OnResult | None = None, **kwargs: Any) -> bytes:
         """Execute a request synchronously; arguments as :meth:`execute`.
 
         :param on_result: is given the result and gives the one to encode, with other errors or
-            with extensions. Objects in its data may be shared; they are not to be changed.
+            with extensions. Objects in its data may be shared; they are not to be changed. None
+            encodes the result as it is.
         :return: the response, `{"data": ..., "errors": ...}`, as JSON in UTF-8.
         :raises ImportError: without orjson, which the extra `json` installs.
         """
         dumps = json_encoder()
-        return dumps(on_result(self._execute(args, kwargs, shares_objects=True)).formatted)
+        result = self._execute(_execute_sync, True, args, kwargs)
+        return dumps((result if on_result is None else on_result(result)).formatted)
 
     async def execute_json_async(
-        self, *args: Any, on_result: OnResult = _unchanged, **kwargs: Any
+        self, *args: Any, on_result: OnResult | None = None, **kwargs: Any
     ) -> bytes:
         """Execute a request; arguments as :meth:`execute_async`, the rest as `execute_json`."""
         dumps = json_encoder()
-        result = await self._execute_async(args, kwargs, shares_objects=True)
-        return dumps(on_result(result).formatted)
+        result = await self._execute(_execute_async, True, args, kwargs)
+        return dumps((result if on_result is None else on_result(result)).formatted)
 
     def _execute(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], shares_objects: bool = False
-    ) -> ExecutionResult:
-        return _execute_sync(
+        self,
+        execute: Callable[..., Result],
+        shares_objects: bool,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Result:
+        return execute(
             document_cache(self),
-            ExecutionContext,
             self.graphql_schema,
+            ExecutionContext,
+            shares_objects,
             *args,
             **normalize_execute_kwargs(kwargs),
-            shares_objects=shares_objects,
         )
-
-    async def _execute_async(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], shares_objects: bool = False
-    ) -> ExecutionResult:
-        result = _execute(
-            document_cache(self),
-            ExecutionContext,
-            self.graphql_schema,
-            *args,
-            **normalize_execute_kwargs(kwargs),
-            shares_objects=shares_objects,
-        )
-        executed: ExecutionResult = await result if isawaitable(result) else result
-        return executed
 
     def explain(
         self,
@@ -419,15 +381,14 @@ def document_cache(schema: graphene.Schema) -> DocumentCache:
 def _installed_execute(self: Any, *args: Any, **kwargs: Any) -> ExecutionResult:
     """`graphene.Schema.execute`, with the documents that the schema keeps."""
     kwargs = normalize_execute_kwargs(kwargs)
-    return _execute_sync(document_cache(self), None, self.graphql_schema, *args, **kwargs)
+    return _execute_sync(document_cache(self), self.graphql_schema, None, False, *args, **kwargs)
 
 
 async def _installed_execute_async(self: Any, *args: Any, **kwargs: Any) -> ExecutionResult:
     """`graphene.Schema.execute_async`, with the documents that the schema keeps."""
     kwargs = normalize_execute_kwargs(kwargs)
-    result = _execute(document_cache(self), None, self.graphql_schema, *args, **kwargs)
-    executed: ExecutionResult = await result if isawaitable(result) else result
-    return executed
+    documents = document_cache(self)
+    return await _execute_async(documents, self.graphql_schema, None, False, *args, **kwargs)
 
 
 _stock_methods: dict[str, Any] = {}

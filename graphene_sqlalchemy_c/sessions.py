@@ -32,6 +32,8 @@ __all__ = [
 
 ROWS_AT_ONCE = 1000
 """Rows that are read from a cursor together."""
+MANY_ROWS = ROWS_AT_ONCE + 1
+"""So many or more, where it is not known how many."""
 
 
 def unwrapped(session: Any) -> Any:
@@ -40,8 +42,13 @@ def unwrapped(session: Any) -> Any:
 
 
 def has_changes(session: Session) -> bool:
-    """Whether a session holds what is not in the database yet."""
-    return bool(session.identity_map.check_modified() or session.new or session.deleted)
+    """Whether a session holds what is not in the database yet.
+
+    Whatever changes a session begins its transaction, and the end of it leaves no changes.
+    """
+    return session.in_transaction() and bool(
+        session.identity_map.check_modified() or session.new or session.deleted
+    )
 
 
 def sees_rows(session: Session) -> bool:
@@ -72,8 +79,10 @@ class RowReader:
         cls = type(session)
         self.session = session
         self.is_plain = (
-            cls.execute is Session.execute
-            and cls.connection is Session.connection
+            (
+                cls is Session
+                or (cls.execute is Session.execute and cls.connection is Session.connection)
+            )
             and not is_execution_watched(session)
             and not getattr(session, "execution_options", None)
         )
@@ -87,6 +96,7 @@ class RowReader:
         statement: Select[Any],
         parameters: dict[str, Any],
         options: tuple[Any, ...] = (),
+        expected: int = MANY_ROWS,
     ) -> tuple[list[tuple[Any, ...]], tuple[Any, ...]]:
         """The rows of a statement of columns, and the options that the loads below them carry.
 
@@ -96,12 +106,13 @@ class RowReader:
 
         :param mapper: what the statement is about, for ``get_bind``.
         :param options: of the statement, as far as they propagate.
+        :param expected: how many they will be, about or at most.
         :raises NotRows: when what the session did is not certain to be right for rows.
         """
         session = self.session
         if self.is_plain and not has_changes(session):
             connection = self._connection(mapper, statement)
-            return read_tuples(connection.execute(statement, parameters)), options
+            return read_tuples(connection.execute(statement, parameters), expected), options
         try:
             result = session.execute(statement, parameters, bind_arguments={"mapper": mapper})
         except ArgumentError as error:
@@ -120,26 +131,26 @@ class RowReader:
         """The session's connection for a statement, as ``Session.connection`` gives it."""
         session = self.session
         bind = session.get_bind(mapper=mapper, clause=statement)
-        transaction = session.get_transaction()
-        # Only the session itself knows when to begin a savepoint.
-        if transaction is not None and transaction is self._transaction:
-            connection = self._connections.get(bind)
-            if connection is not None and not session.in_nested_transaction():
-                return connection
-        else:
-            self._connections.clear()
+        if self._transaction is not None:
+            if self._transaction is not session.get_transaction():
+                self._connections.clear()
+            elif bind in self._connections and not session.in_nested_transaction():
+                return self._connections[bind]
+            # Only the session itself knows when to begin a savepoint.
         connection = session.connection(bind_arguments={"bind": bind})
         self._connections[bind] = connection
         self._transaction = session.get_transaction()
         return connection
 
 
-def read_tuples(result: Result[Any]) -> list[tuple[Any, ...]]:
+def read_tuples(result: Result[Any], expected: int) -> list[tuple[Any, ...]]:
     """All rows of a result as plain tuples.
 
-    They are read in portions, each of which becomes tuples while the processor has it at hand still
+    Many are read in portions, each of which becomes tuples while the processor has it at hand still
     and before the collector has looked at it often.
     """
+    if expected <= ROWS_AT_ONCE:
+        return row_tuples(result.all())
     rows: list[Any] = []
     while True:
         portion: Any = result.fetchmany(ROWS_AT_ONCE)

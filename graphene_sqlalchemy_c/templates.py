@@ -46,57 +46,63 @@ def template_of(
     """
     if clauses is None:
         return None
+    criteria, order = clauses
     shape: list[Any] = [purpose]
     values: dict[str, Any] = {}
-    for clause in clauses[0]:
-        if not _read_criterion(clause, mapper, shape, values):
+    for clause in criteria:
+        if not _has_value(clause):
             return None
-    for clause in clauses[1]:
-        if not _read_order(clause, mapper, shape):
-            return None
+        value = clause.right
+        shape += (clause.operator, id(clause.left), id(value.type))
+        values[f"{_PREFIX}{len(values)}"] = value.value
+    for clause in order:
+        shape += _order_shape(clause)
     key = tuple(shape)
     kept = known.get(key)
     if kept is None:
-        criteria = [
+        if not _are_plain(criteria, order, mapper):
+            return None
+        parameters = [
             clause.operator(clause.left, bindparam(name, type_=clause.right.type))
-            for clause, name in zip(clauses[0], values, strict=True)
+            for clause, name in zip(criteria, values, strict=True)
         ]
         # The clauses are kept as well, so that no other object gets the identity of one.
-        kept = build(criteria, tuple(clauses[1])), clauses
+        kept = build(parameters, tuple(order)), clauses
         if len(known) < MAX_TEMPLATES:
             known[key] = kept
     return kept[0], values
 
 
-def _read_criterion(
-    clause: Any, mapper: Mapper[Any], shape: list[Any], values: dict[str, Any]
-) -> bool:
-    """Add `column <operator> value` to the shape; False for anything else."""
-    if type(clause) is not BinaryExpression or clause.operator not in _OPERATORS:
+def _has_value(clause: Any) -> bool:
+    """Whether a criterion compares something with a value that is there."""
+    if type(clause) is not BinaryExpression or clause.modifiers:
         return False
-    column, value = clause.left, clause.right
-    if (
-        type(value) is not BindParameter
-        or value.expanding
-        or value.required
-        or value.callable is not None
-        or clause.modifiers
-        or not _is_own(column, mapper)
-    ):
-        return False
-    shape += (clause.operator, id(column), id(value.type))
-    values[f"{_PREFIX}{len(values)}"] = value.value
-    return True
+    value = clause.right
+    return (
+        type(value) is BindParameter
+        and not (value.expanding or value.required)
+        and value.callable is None
+    )
 
 
-def _read_order(clause: Any, mapper: Mapper[Any], shape: list[Any]) -> bool:
-    """Add a column, ascending or descending, to the shape; False for anything else."""
-    modifier = None
-    if type(clause) is UnaryExpression:
-        modifier, clause = clause.modifier, clause.element
-        if modifier is None:
-            return False
-    shape += (modifier, id(clause))
+def _order_shape(clause: Any) -> tuple[Any, int]:
+    """What tells one order from any other; ascending and descending are modifiers."""
+    if type(clause) is UnaryExpression and clause.modifier is not None:
+        return clause.modifier, id(clause.element)
+    return None, id(clause)
+
+
+def _are_plain(criteria: Any, order: Any, mapper: Mapper[Any]) -> bool:
+    """Whether columns are compared, and sorted by, and nothing else."""
+    return all(
+        clause.operator in _OPERATORS and _is_own(clause.left, mapper) for clause in criteria
+    ) and all(_is_plain_order(clause, mapper) for clause in order)
+
+
+def _is_plain_order(clause: Any, mapper: Mapper[Any]) -> bool:
+    """Whether it is a column, ascending or descending."""
+    if type(clause) is UnaryExpression and clause.modifier is not None:
+        clause = clause.element
     return _is_own(clause, mapper)
 
 

@@ -322,6 +322,31 @@ def test_values_of_an_earlier_statement_do_not_linger(lib: Database, way: Any) -
         assert [int(author["id"]) for author in result.data["authors"]] == sorted(wanted)
 
 
+SHAPES: tuple[Callable[[Any, Any], Any], ...] = (
+    lambda s, m: s.order_by(m.id),
+    lambda s, m: s.order_by(-m.id),
+    lambda s, m: s.order_by(m.id.desc()),
+    lambda s, m: s.order_by((-m.id).desc()),
+    lambda s, m: s.order_by(m.id.desc().nulls_last()),
+    lambda s, m: s.where(m.id == 3),
+    lambda s, m: s.where(-m.id == -3),
+    lambda s, m: s.where(m.id != 3).order_by(m.id),
+    lambda s, m: s.where(m.id + 1 == 3),
+    lambda s, m: s.where(m.id == m.id).order_by(m.id),
+    lambda s, m: s.where(m.id.in_([3])),
+    lambda s, m: s.where(~(m.id == 3)).order_by(m.id),
+)
+
+
+@unrun_way
+def test_shapes_that_resemble_each_other(lib: Database, way: Any) -> None:
+    """Statements are known by what they are made of: a sign makes another one."""
+    for _ in range(2):
+        for shape in SHAPES:
+            result, _ = same(lib, "{ authors { id } }", way, shape=shape)
+            assert result.errors is None
+
+
 @unrun_way
 def test_bound_parameters_of_the_users_own(lib: Database, way: Any) -> None:
     """Also of names that a plan might choose."""
