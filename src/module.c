@@ -73,7 +73,8 @@ core_exec(PyObject *module)
     STATE_IMPORTS(X)
 #undef X
     state->empty_tuple = PyTuple_New(0);
-    if (state->empty_tuple == NULL) {
+    state->positions = PyList_New(0);
+    if (state->empty_tuple == NULL || state->positions == NULL) {
         return -1;
     }
 #define X(room)                                                                                   \
@@ -102,6 +103,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     STATE_TYPES(X)
 #undef X
     Py_VISIT(state->empty_tuple);
+    Py_VISIT(state->positions);
 #define X(name, source) Py_VISIT(state->name);
     STATE_LATE(X)
 #undef X
@@ -125,6 +127,7 @@ core_clear(PyObject *module)
     STATE_TYPES(X)
 #undef X
     Py_CLEAR(state->empty_tuple);
+    Py_CLEAR(state->positions);
 #define X(name, source) Py_CLEAR(state->name);
     STATE_LATE(X)
 #undef X

@@ -340,6 +340,7 @@ typedef struct {
     STATE_TYPES(X)
 #undef X
     PyObject *empty_tuple;        /* owned */
+    PyObject *positions;          /* owned: list of the ints from 0, as far as rows were counted */
 #define X(name, module) PyObject *name; /* owned; NULL until late_<name>() */
     STATE_LATE(X)
 #undef X

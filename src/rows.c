@@ -17,6 +17,9 @@
 
 #include "group.h"
 
+/* Ints of positions that are kept at most: 128 KiB of them. */
+#define POSITIONS_KEPT 4096
+
 PyDoc_STRVAR(row_tuples_doc,
 "row_tuples($module, rows, /)\n--\n\n"
 "The rows of a result as plain tuples, in place.\n\n"
@@ -74,6 +77,25 @@ row_key(PyObject *row, PyObject *indexes, Py_ssize_t first, Py_ssize_t width, Py
     return key;
 }
 
+/* The int of a position. Each level of rows has the same first ones for each of its relationships,
+ * so they are kept. */
+static PyObject *
+row_position(const module_state *state, Py_ssize_t index)
+{
+    if (index >= POSITIONS_KEPT) {
+        return PyLong_FromSsize_t(index);
+    }
+    while (PyList_GET_SIZE(state->positions) <= index) {
+        PyObject *next = PyLong_FromSsize_t(PyList_GET_SIZE(state->positions));
+        int failed = next ? PyList_Append(state->positions, next) : -1;
+        Py_XDECREF(next);
+        if (failed) {
+            return NULL;
+        }
+    }
+    return Py_NewRef(PyList_GET_ITEM(state->positions, index));
+}
+
 PyDoc_STRVAR(row_keys_doc,
 "row_keys($module, rows, indexes, /)\n--\n\n"
 "Group rows by the columns `indexes`, a tuple of positions.\n\n"
@@ -81,8 +103,9 @@ PyDoc_STRVAR(row_keys_doc,
 "value, or a tuple where there are several columns. Raises TypeError for a key without a hash.");
 
 static PyObject *
-row_keys(PyObject *Py_UNUSED(module), PyObject *args)
+row_keys(PyObject *module, PyObject *args)
 {
+    const module_state *state = PyModule_GetState(module);
     PyObject *rows, *indexes, *by_key, *empty, *result = NULL;
     if (!PyArg_ParseTuple(args, "O!O!:row_keys", &PyList_Type, &rows, &PyTuple_Type, &indexes)) {
         return NULL;
@@ -94,7 +117,7 @@ row_keys(PyObject *Py_UNUSED(module), PyObject *args)
         Py_ssize_t nulls;
         PyObject *key =
             row_key(PyList_GET_ITEM(rows, i), indexes, 0, PyTuple_GET_SIZE(indexes), &nulls);
-        PyObject *position = key ? PyLong_FromSsize_t(i) : NULL;
+        PyObject *position = key ? row_position(state, i) : NULL;
         failed = position == NULL ? -1
                  : nulls          ? PyList_Append(empty, position)
                                   : group_append(by_key, key, position, 0);
