@@ -298,6 +298,36 @@ def test_autoflush_flushes_before_it_reads_and_only_then(
     assert len(executed) == len(selects(executed))
 
 
+BETWEEN: dict[str, Callable[[Session, Any], None]] = {
+    "new": lambda session, author: session.add(Book(id=97, title="changed", author_id=author.id)),
+    "dirty": lambda session, author: setattr(author.books[0], "title", "changed"),
+    "deleted": lambda session, author: session.delete(author.books[0]),
+    "in place": lambda session, author: author.books.append(Book(id=98, title="changed")),
+}
+
+
+@way
+@pytest.mark.parametrize("autoflush", [True, False])
+@pytest.mark.parametrize("change", BETWEEN)
+def test_changes_between_transactions(
+    lib: Database, way: Any, change: str, autoflush: bool
+) -> None:
+    """A change begins a transaction, so a session without one has none (sessions.has_changes)."""
+
+    def prepare(session: Session) -> Any:
+        author = session.get(Author, 2)
+        assert author and author.books
+        kept = [author, *author.books]
+        session.commit()
+        assert not session.in_transaction()
+        BETWEEN[change](session, author)
+        assert session.in_transaction()
+        return kept
+
+    options = {"autoflush": autoflush, "expire_on_commit": False}
+    same(lib, DEEP, way, prepare=prepare, **options)
+
+
 @sync_way
 def test_a_block_without_autoflush(lib: Database, way: Any) -> None:
     """`with session.no_autoflush:` around the request."""
