@@ -4,7 +4,8 @@ Upstream is graphene-sqlalchemy loading lazily, `Schema.execute` and orjson; its
 their rows. Ours is the same schema over our types, whose resolvers return statements. Both open
 and close a Session. By hand is SQLAlchemy Core and orjson, with statements that are built once
 (benchmarks/by_hand.py); it opens and closes a Connection. All three select the same columns and
-give the same answer. The numbers of statements are those of upstream, ours and by hand.
+give the same answer. The numbers of statements are those of upstream, ours and by hand. Where the
+server is on this machine, each row is measured in two places (benchmarks/placement.py).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sqlalchemy import Connection, Engine
 
 from benchmarks import by_hand, library
 from benchmarks.library import Request, Schemas, Variables
+from benchmarks.placement import Placement, place, placements
 from benchmarks.report import SECONDS, Row, best_of, elsewhere, is_quick
 
 #: Requests whose answers are compared; by their numbers they ask for different rows.
@@ -45,16 +47,20 @@ class Case:
     connections: bool = False
     variables: Variables = library.no_variables
 
-    def row(self, database: str, engine: Engine) -> Row:
+    def rows(self, database: str, engine: Engine) -> Iterator[Row]:
+        for where, placement in placements(engine).items():
+            yield self._row(database, where, engine, placement)
+
+    def _row(self, database: str, where: str, engine: Engine, placement: Placement | None) -> Row:
         processes = 1 if is_quick() else PROCESSES
         url = library.url_of(engine)
-        found = [elsewhere(self.measured, url) for _ in range(processes)]
+        found = [elsewhere(self.measured, url, placement) for _ in range(processes)]
         sent = " -> ".join(map(str, found[0][0]))
         upstream, ours, hand = map(min, zip(*(seconds for _, seconds in found), strict=True))
-        name = f"{database}: {self.name} ({sent} statements)"
+        name = f"{database}{where}: {self.name} ({sent} statements)"
         return Row(name, upstream, ours, hand, self._wanted(database))
 
-    def measured(self, url: str) -> tuple[list[int], list[float]]:
+    def measured(self, url: str, placement: Placement | None) -> tuple[list[int], list[float]]:
         """How many statements each side sends, and its seconds."""
         sides = (
             library.upstream(self._schema(library.stock_schemas()), self.query, self.variables),
@@ -63,6 +69,8 @@ class Case:
         )
         with library.connected(url) as engine:
             sent = compared(self.name, engine, sides)
+            engine.dispose()
+            place(engine, placement)
             return sent, timed(engine, sides, seconds=SECONDS / PROCESSES)
 
     def _schema(self, schemas: Schemas) -> Any:
@@ -175,9 +183,9 @@ CASES = (
 def rows() -> Iterator[Row]:
     def on(database: str, engine: Engine) -> Iterator[Row]:
         library.fill(engine, 2 * library.AUTHORS, reviews_each=0)
-        yield MANY_TO_ONE.row(database, engine)
+        yield from MANY_TO_ONE.rows(database, engine)
         library.fill(engine, library.AUTHORS)
         for case in CASES:
-            yield case.row(database, engine)
+            yield from case.rows(database, engine)
 
     return library.on_each_database(on)

@@ -332,8 +332,11 @@ def field_variables(number: int) -> Json:
     return {"id": book_id(number)}
 
 
+_GLOBAL_IDS = [to_global_id("Book", book_id(number)) for number in range(BOOKS)]
+
+
 def node_variables(number: int) -> Json:
-    return {"id": to_global_id("Book", book_id(number))}
+    return {"id": _GLOBAL_IDS[number % BOOKS]}
 
 
 def upstream(schema: Any, query: str, variables: Variables = no_variables) -> Request:
