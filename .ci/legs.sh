@@ -226,6 +226,7 @@ leg_package() {
 }
 
 leg_bench() {
+    export GSC_POSTGRES_URL=${GSC_POSTGRES_URL-postgresql+psycopg2://postgres@127.0.0.1:5432/postgres}
     copy_repository
     make bench ARGS=--quick
 }
