@@ -583,4 +583,5 @@ def again():
 
 @runs_plain_python
 def test_every_allocation_of_describe_may_fail() -> None:
-    assert count_failures(f"{SCRIPT}OPERATIONS = (again, first)", 250) > 250
+    # Nearly all are of `first`: a kept plan has found out which types objects may have.
+    assert count_failures(f"{SCRIPT}OPERATIONS = (again, first)", 250) > 200
