@@ -241,6 +241,9 @@ def group_rows(
     unique: tuple[int, ...] | None,
     /,
 ) -> tuple[dict[Any, list[Any]], int]: ...
+def split_rows(
+    rows: list[Any], width: int, indexes: tuple[int, ...], child: int, /
+) -> tuple[list[Any], list[Any]]: ...
 def give_rows(
     answers: list[Any] | dict[int, Any],
     by_key: dict[Any, list[Any]],

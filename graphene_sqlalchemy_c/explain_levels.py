@@ -28,6 +28,7 @@ from .explain_guard import GuardText
 from .explain_sql import SqlText, key_is_given
 from .explanation import LevelExplanation
 from .guard import has_plain_query
+from .joined_pages import first_pages, may_follow
 from .levels import Level, PlanOptions, is_connection, is_mapped, is_mapped_class
 from .narrowing import NotNarrow
 from .nodes import NodeQuery, node_statement
@@ -194,9 +195,24 @@ class LevelWalker:
             page=page,
             statements=len(made_sql),
             keys_per_statement=route.chunk,
-            notes=(*arguments.notes, *_notes(field, plan.nodes), *guarded.notes),
+            notes=(
+                *arguments.notes,
+                *_notes(field, plan.nodes),
+                *self._joined(load),
+                *guarded.notes,
+            ),
             **self._sql.of(made_sql, {**parameters, KEYS: None}, load.guards),
         )
+
+    def _joined(self, load: RelationLoad) -> tuple[str, ...]:
+        """Whether a page may come along with the one above it."""
+        page = load.page
+        if page is None or page.start or page.needs_total or load.arrangement or load.guards:
+            return ()
+        pages = first_pages(load.plan, self._sql.dialect, page.stop)
+        if pages is None or not may_follow(pages, load.plan.relationship.parent):
+            return ()
+        return ("a first page above it brings it along in its own statement, for few rows",)
 
     # -- roots that are statements --
 

@@ -161,6 +161,18 @@ class Level:
         """The column of each attribute."""
         return {name: position for position, name in enumerate(self.columns)}
 
+    @cached_property
+    def has_plain_columns(self) -> bool:
+        """Whether it selects columns of its mapper's tables and nothing else."""
+        mapper = self.mapper
+        return (
+            mapper is not None
+            and self.kinds is None
+            and all(
+                isinstance(mapper.column_attrs[name].columns[0], Column) for name in self.columns
+            )
+        )
+
     def select(self, mapper: Mapper[Any], names: tuple[str, ...]) -> list[Any]:
         """What to select of a mapper's objects for columns of those names."""
         if self.kinds is None:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapper, Query, Session
 from . import _upstream
 from .columns import primary_key
 from .guard import Guard, guard_of, guarded, has_plain_query
+from .joined_pages import Below
 from .levels import Level
 from .queries import RowQuery, as_value, run_statement, session_of
 from .sessions import NotRows, Origin, RowReader
@@ -99,6 +100,7 @@ def _run_node(
     session: Session,
     level: Level | None,
     guard: Guard | None,
+    _below: Below | None,
 ) -> Any:
     if criteria is not None:
         (column,) = primary_key(mapper)

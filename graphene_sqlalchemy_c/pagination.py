@@ -1,4 +1,4 @@
-"""Pages of connections: their arguments, their SQL, and connections that count."""
+"""Pages of connections: what their arguments ask for, and connections that count."""
 
 from __future__ import annotations
 
@@ -12,23 +12,11 @@ import graphene
 from graphene.relay import Connection
 from graphql import FieldNode, GraphQLField, Undefined, VariableNode, get_nullable_type
 from graphql_relay import cursor_to_offset
-from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    Select,
-    and_,
-    bindparam,
-    case,
-    func,
-    literal_column,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Mapper
 
 from . import _upstream
-from .columns import key_expression, primary_key, without_ties
-from .statements import Route
+from .columns import key_expression, primary_key
 
 __all__ = ["Arrangement", "CountableConnection", "Limits", "Page", "is_counting_resolver"]
 
@@ -37,8 +25,6 @@ STOP = "graphene_sqlalchemy_c_stop"
 MAX_OFFSET = 2**31 - 1
 """No connection has as many nodes: cursors and sums beyond it mean the same, and databases take it.
 """
-_NUMBER = "gsc_number"
-_TOTAL = "gsc_total"
 
 
 class CountableConnection(Connection):
@@ -189,6 +175,11 @@ class Page:
         return min(ends) if ends else None
 
     @cached_property
+    def has_extra(self) -> bool:
+        """Whether the last row to load is not shown, but there to tell whether more come."""
+        return self.first is not None and self.stop == self.start + self.first + 1
+
+    @cached_property
     def is_whole(self) -> bool:
         """Whether it is the whole connection."""
         return self.start == 0 and self.stop is None and not self.needs_total
@@ -293,124 +284,3 @@ def filtered(statement: Select[Any], argument: Any) -> Select[Any]:
     """A statement with the criteria of a `filter` argument, as upstream's filters make them."""
     statement, clauses = type(argument).execute_filters(statement, argument)
     return statement.where(*clauses)
-
-
-def page_statement(
-    route: Route,
-    mapper: Mapper[Any],
-    columns: list[Any],
-    page: Page,
-    counted: bool,
-    arrangement: Arrangement,
-    repeats: bool,
-    is_direct: bool,
-    own_stop: int | None,
-) -> Select[Any]:
-    """The pages of many parents: rows (column, ..., key column, ...[, number, total]).
-
-    The children are numbered from 1 in a subquery. It selects their columns too, or it is one of
-    keys alone and they are joined again: then the outer statement selects from the entity, which is
-    what a listener of the session may add criteria on, and what is computed is computed for the
-    page alone. The criteria of options reach both. Ties are broken by the primary key.
-
-    :param route: how the relationship is loaded.
-    :param mapper: of the children.
-    :param columns: what to select of the children that are on a page.
-    :param page: what to cut; its numbers are in the statement where `counted`, else they are the
-        parameters START and STOP.
-    :param counted: whether each row brings the total, and its page is found by it.
-    :param arrangement: another order of the children than the relationship's, and a filter.
-    :param repeats: whether a parent may have a child twice: its first place counts.
-    :param is_direct: whether the subquery selects the columns; not where a child may be repeated.
-    :param own_stop: where the pages stop, in the place of the parameter STOP; None for that.
-    """
-    key = primary_key(mapper)
-    parent_names = [f"gsc_key_{i}" for i in range(len(route.keys))]
-    ranked = columns if is_direct else key
-    names = [f"gsc_column_{i}" for i in range(len(ranked))]
-    sorting = without_ties(arrangement.order_by or route.order_by, mapper)
-    inner = _ranked(
-        route, sorting, ranked, names, parent_names, counted, arrangement, repeats
-    ).subquery()
-    chosen = [inner.c[name] for name in names]
-    number = inner.c[_NUMBER]
-    outer = select(
-        *(chosen if is_direct else columns), *(inner.c[name] for name in parent_names)
-    ).order_by(number)
-    if not is_direct:
-        same = and_(*(column == own for column, own in zip(key, chosen, strict=True)))
-        outer = outer.select_from(mapper.class_).join(inner, same)
-    if counted:
-        total = inner.c[_TOTAL]
-        in_range = _counted_range(page, number - literal_column("1"), total)
-        return outer.add_columns(number, total).where(in_range)
-    # PostgreSQL stops numbering a parent's children where a comparison with the bare number ends.
-    if page.start:
-        outer = outer.where(number > bindparam(START))
-    if own_stop is not None:
-        outer = outer.where(number <= literal_column(str(own_stop)))
-    elif page.stop is not None:
-        # The size of a first page stands in the statement itself: its parameters are keys alone,
-        # as upstream's batches have them and upstream's tests read them.
-        stop = bindparam(STOP, type_=Integer, literal_execute=not page.start)
-        outer = outer.where(number <= stop)
-    return outer
-
-
-def _ranked(
-    route: Route,
-    sorting: list[Any],
-    columns: list[Any],
-    names: list[str],
-    parent_names: list[str],
-    counted: bool,
-    arrangement: Arrangement,
-    repeats: bool,
-) -> Select[Any]:
-    """(column of a child, ..., key of its parent, ..., number[, total]) for all children."""
-    labels = [
-        *(column.label(name) for column, name in zip(columns, names, strict=True)),
-        *(column.label(name) for column, name in zip(route.keys, parent_names, strict=True)),
-    ]
-    parents = list(route.keys)
-    ranked = arrangement.filtered(route.unordered(*labels))
-    if repeats:
-        place = func.row_number().over(partition_by=parents, order_by=sorting)
-        places = ranked.add_columns(place.label(_NUMBER)).subquery()
-        columns = [places.c[name] for name in (*names, *parent_names)]
-        ranked = select(*columns).group_by(*columns)
-        parents, sorting = columns[len(names) :], [func.min(places.c[_NUMBER])]
-    rank = func.row_number().over(partition_by=parents, order_by=sorting)
-    ranked = ranked.add_columns(rank.label(_NUMBER))
-    if counted:
-        ranked = ranked.add_columns(func.count().over(partition_by=parents).label(_TOTAL))
-    return ranked
-
-
-def totals_statement(
-    route: Route, mapper: Mapper[Any], arrangement: Arrangement, repeats: bool
-) -> Select[Any]:
-    """Rows (key column, ..., number of children) for parents that have children."""
-    if not repeats:
-        counted = route.unordered(*route.keys, func.count()).group_by(*route.keys)
-        return arrangement.filtered(counted)
-    labels = [column.label(f"gsc_key_{i}") for i, column in enumerate(route.keys)]
-    pairs = route.unordered(*labels, *primary_key(mapper)).distinct()
-    columns = list(arrangement.filtered(pairs).subquery().c)[: len(labels)]
-    return select(*columns, func.count()).group_by(*columns)
-
-
-def _counted_range(page: Page, offset: Any, total: Any) -> ColumnElement[bool]:
-    """graphql_relay's connection_from_array_slice in SQL. The first row always comes along, because
-    only a row brings the total."""
-    start: Any = 0
-    end: Any = total
-    if page.after is not None and page.after >= 0:
-        start = case((total > page.after, page.after + 1), else_=0)
-    if page.before is not None and page.before >= 0:
-        end = case((total > page.before, page.before), else_=total)
-    if page.first is not None:
-        end = case((end < start + page.first, end), else_=start + page.first)
-    if page.last is not None:
-        start = case((start > end - page.last, start), else_=end - page.last)
-    return or_(offset == 0, and_(offset >= start, offset < end))

@@ -6,58 +6,120 @@ parents are: one `PlainLoad` for each kind of page. What it does not answer is l
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Select
 from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import Mapper, Session
 
 from . import _core
+from .joined_pages import (
+    MAX_ROWS,
+    Along,
+    Below,
+    JoinedPages,
+    are_few,
+    first_pages,
+    may_follow,
+)
 from .levels import GROUP_PAGE, Level
 from .loading import warn_of_surplus
+from .page_statements import FirstPages
 from .pagination import NOT_ARRANGED, Page
 from .relation_plans import RelationPlan
 from .sessions import MANY_ROWS, Origin
 from .statements import KEYS
 from .templates import MAX_TEMPLATES
 
-__all__ = ["plain_values"]
+__all__ = ["PlainLoad", "loads_below", "plain_values"]
 
 
 def plain_values(
-    plan: RelationPlan, origin: Origin, rows: list[Any], arguments: dict[str, Any] | None
+    plan: RelationPlan,
+    origin: Origin,
+    rows: list[Any],
+    arguments: dict[str, Any] | None,
+    below: Below | None,
 ) -> list[Any] | None:
     """The values of a relationship field for many rows, by one statement of no surprises.
 
     :param plan: of the field.
     :param origin: from where the rows are loaded.
     :param arguments: of a connection field.
+    :param below: what may come along.
     :return: None where more has to be asked, or done.
     """
-    reader, nodes = origin.reader, plan.nodes
-    if nodes is None or origin.options or not reader.is_plain:
+    if origin.options or not origin.reader.is_plain:
         return None
-    page = None
+    came = origin.take(plan)
+    if came is not None:
+        return came[0].values(origin, rows, Page.of(arguments or {}), None, came[1])
+    load, page = _plain_load(plan, origin.level, origin.reader.session, arguments)
+    return None if load is None else load.values(origin, rows, page, below)
+
+
+def loads_below(
+    below: Below | None, level: Level, mapper: Mapper[Any], session: Session
+) -> tuple[PlainLoad, ...]:
+    """The loads whose rows may come along with those of a level, and with each other's.
+
+    :param below: the connection of the level's objects.
+    :param level: of those.
+    :param mapper: of those.
+    """
+    loads: list[PlainLoad] = []
+    bind = session.get_bind(mapper)
+    while below is not None:
+        resolver, shown, arguments, below = below
+        plan = RelationPlan.of(resolver, shown)
+        if session.get_bind(plan.target) is not bind:
+            break
+        try:
+            load, page = _plain_load(plan, level, session, arguments)
+        except ValueError:
+            break  # of a page that is not one: the error of its own places
+        if load is None or not load.may_follow:
+            break
+        loads.append(load)
+        if page is None or not page.has_extra:
+            break
+        level = load.nodes
+    return tuple(loads)
+
+
+def _plain_load(
+    plan: RelationPlan, parents: Level, session: Session, arguments: dict[str, Any] | None
+) -> tuple[PlainLoad | None, Page | None]:
+    """What is known of a load, and the page of a connection; None where it is not plain.
+
+    :param parents: the level of the rows that it is for.
+    """
+    nodes, page = plan.nodes, None
+    if nodes is None:
+        return None, None
     if plan.is_connection:
         if arguments and ("sort" in arguments or "filter" in arguments):
-            return None
+            return None, None
         page = Page.of(arguments or {})
         if page.start or page.needs_total:
-            return None  # only a total may tell where the page is
-    if not nodes.is_usable(reader.session):
-        return None
-    dialect = reader.session.get_bind(plan.target).dialect
+            return None, None  # only a total may tell where the page is
+    if not nodes.is_usable(session):
+        return None, None
+    dialect = session.get_bind(plan.target).dialect
     own_stop = None if page is None else plan.own_stop(page)
-    key = (origin.level, dialect.name, None if page is None else page.shape, own_stop)
+    key = (parents, dialect.name, None if page is None else page.shape, own_stop)
     try:
         load = plan.plain[key]
     except KeyError:
-        load = PlainLoad.of(plan, origin.level, page, dialect, own_stop)
+        load = PlainLoad.of(plan, parents, page, dialect, own_stop)
         if len(plan.plain) < MAX_TEMPLATES:
             plan.plain[key] = load
-    return None if load is None else load.values(origin, rows, page)
+    return load, page
 
 
-class PlainLoad(NamedTuple):
+@dataclass(eq=False)
+class PlainLoad:
     """What is known of such a load, for one level of parents and one kind of page."""
 
     plan: RelationPlan
@@ -75,6 +137,12 @@ class PlainLoad(NamedTuple):
     """At most this many children of a parent; None for any number."""
     takes_page: bool
     """Whether the page is in the parameters."""
+    pages: FirstPages | None
+    """Its first pages, where a lateral join may make them and those below them; else None."""
+    may_follow: bool
+    """Whether it may come along with its parents: each of them has children of its own."""
+    joined: dict[tuple[PlainLoad, ...], JoinedPages] = field(default_factory=dict)
+    """Statements that bring the rows of loads below along."""
 
     @classmethod
     def of(
@@ -100,6 +168,7 @@ class PlainLoad(NamedTuple):
         selects = plan.selects(nodes)
         if selects.unique is not None:
             return None  # of an association that may hold a pair twice
+        pages = first_pages(plan, dialect, own_stop)
         return cls(
             plan,
             nodes,
@@ -112,39 +181,45 @@ class PlainLoad(NamedTuple):
             route.chunk,
             None if plan.relationship.uselist else 1,
             own_stop is None,
+            pages,
+            pages is not None and parents.mapper is not None and may_follow(pages, parents.mapper),
         )
 
-    def values(self, origin: Origin, rows: list[Any], page: Page | None) -> list[Any] | None:
-        """The values for rows; None where it is not one statement that answers for all of them."""
+    def values(
+        self,
+        origin: Origin,
+        rows: list[Any],
+        page: Page | None,
+        below: Below | None,
+        along: Along | None = None,
+    ) -> list[Any] | None:
+        """The values for rows; None where it is not one statement that answers for all of them.
+
+        :param below: whose rows may come along.
+        :param along: what came along with the parents.
+        """
         by_key, empty = _core.row_keys(rows, self.positions)
         if empty or (self.most is not None and len(by_key) > self.most):
             return None
-        parameters: dict[str, Any] = {KEYS: list(by_key)}
-        if page is not None and self.takes_page:
-            parameters.update(page.parameters)
-        plan, reader = self.plan, origin.reader
-        each = self.most_of_each if page is None else page.stop
-        found, options = reader.fetch(
-            plan.target,
-            self.statement,
-            parameters,
-            expected=MANY_ROWS if each is None else each * len(by_key),
-        )
+        relationship, shown = self.plan.relationship, Origin(origin.reader, (), self.nodes)
+        if along is None:
+            found = self._fetch(shown, by_key, page, below)
+        else:
+            found = shown.take_apart(along)
         children, stray = _core.group_rows(found, by_key, self.first, self.width, None)
         if stray:
             return None
         answers: list[Any] = [None] * len(rows)
-        below = Origin(reader, options, self.nodes)
         if page is None:
-            uselist = bool(plan.relationship.uselist)
-            surplus = _core.give_rows(answers, by_key, children, below, uselist)
-            warn_of_surplus(plan.relationship, surplus)
+            uselist = bool(relationship.uselist)
+            surplus = _core.give_rows(answers, by_key, children, shown, uselist)
+            warn_of_surplus(relationship, surplus)
             return answers
         unknown = _core.give_pages(
             answers,
             by_key,
             children,
-            below,
+            shown,
             page.arguments,
             self.first + self.width,
             False,
@@ -152,3 +227,30 @@ class PlainLoad(NamedTuple):
             None,
         )
         return None if unknown else answers
+
+    def _fetch(
+        self, shown: Origin, by_key: dict[Any, Any], page: Page | None, below: Below | None
+    ) -> list[Any]:
+        """The rows for the keys; those of loads below may come along."""
+        parameters: dict[str, Any] = {KEYS: list(by_key)}
+        if page is not None and self.takes_page:
+            parameters.update(page.parameters)
+        reader, target = shown.reader, self.plan.target
+        each = self.most_of_each if page is None else page.stop
+        expected = MANY_ROWS if each is None else each * len(by_key)
+        if below and self.pages and page and page.has_extra:
+            loads = loads_below(below, self.nodes, target, reader.session)
+            if loads and are_few(expected, loads):
+                joined = self._joined(loads)
+                rows, _ = reader.fetch(target, joined.statement, parameters, expected=MAX_ROWS)
+                return shown.take_apart(Along(rows, joined.below))
+        return reader.fetch(target, self.statement, parameters, expected=expected)[0]
+
+    def _joined(self, loads: tuple[PlainLoad, ...]) -> JoinedPages:
+        found = self.joined.get(loads)
+        if found is None:
+            assert self.pages is not None, "what others come along with has pages"
+            found = JoinedPages.of(self.pages.numbered(), loads)
+            if len(self.joined) < MAX_TEMPLATES:
+                self.joined[loads] = found
+        return found

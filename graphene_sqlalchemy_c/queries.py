@@ -23,6 +23,7 @@ from ._core import RowGroup
 from ._sqlalchemy import plain_clauses
 from .guard import Guard, guarded
 from .inheritance import are_mapped
+from .joined_pages import Below
 from .levels import GROUP_LIST, GROUP_ONE, Level, is_mapped
 from .narrowing import EntityStatement, NotNarrow, Statement
 from .sessions import MANY_ROWS, NotRows, Origin, RowReader, fetch_all, unwrapped
@@ -32,11 +33,12 @@ __all__ = ["RowQuery", "statement_query"]
 
 
 class RowQuery:
-    """Something to be loaded for one field: `make` loads it, given the level of the field and the
-    guard of the operation, where there is one.
+    """Something to be loaded for one field.
 
     :param session: that loads it.
-    :param make: gives the value of the field: a RowGroup, or what a resolver would have given.
+    :param make: gives the value of the field: a RowGroup, or what a resolver would have given. It
+        takes the session, the level of the field, the guard of the operation and the connection of
+        a page's nodes, each of which may be missing.
     :param object_type: of the rows, where the field's own type does not tell.
     """
 
@@ -45,7 +47,7 @@ class RowQuery:
     def __init__(
         self,
         session: Session | AsyncSession,
-        make: Callable[[Session, Level | None, Guard | None], Any],
+        make: Callable[[Session, Level | None, Guard | None, Below | None], Any],
         object_type: GraphQLObjectType | None = None,
     ) -> None:
         self._session = session
@@ -57,17 +59,21 @@ class RowQuery:
         """Whether it has to be loaded in an AsyncSession."""
         return isinstance(self._session, AsyncSession)
 
-    def load(self, level: Level | None, guard: Guard | None = None) -> Any:
+    def load(
+        self, level: Level | None, guard: Guard | None = None, below: Below | None = None
+    ) -> Any:
         """The value, loaded synchronously."""
         session = self._session
         if isinstance(session, AsyncSession):
             session = session.sync_session
-        return self._make(session, level, guard)
+        return self._make(session, level, guard, below)
 
-    async def load_async(self, level: Level | None, guard: Guard | None = None) -> Any:
+    async def load_async(
+        self, level: Level | None, guard: Guard | None = None, below: Below | None = None
+    ) -> Any:
         """The value, loaded in its AsyncSession."""
         assert isinstance(self._session, AsyncSession)
-        return await self._session.run_sync(lambda _: self.load(level, guard))
+        return await self._session.run_sync(lambda _: self.load(level, guard, below))
 
 
 def unscoped(session: Any) -> Session | AsyncSession:
@@ -115,6 +121,7 @@ def run_statement(
     session: Session,
     level: Level | None,
     guard: Guard | None,
+    _below: Below | None = None,
 ) -> Any:
     if level is not None and level.mapper is not None and level.is_usable(session):
         reader = RowReader(session)

@@ -16,7 +16,8 @@ from ._core import BatchResolver, ConnectionResolver
 from .columns import primary_key_names, without_ties
 from .levels import Level
 from .loading import RelationshipLoader
-from .pagination import NOT_ARRANGED, Arrangement, Page, page_statement, totals_statement
+from .page_statements import page_statement, totals_statement
+from .pagination import NOT_ARRANGED, Arrangement, Page
 from .statements import Route
 from .templates import MAX_TEMPLATES
 
@@ -118,12 +119,13 @@ class RelationSelects:
         self._repeats = plan.loader.statements.repeats_children
         self._kept: dict[Any, Select[Any]] = {}
         self.columns, self.unique = self._what()
-        self._may_be_direct = (
+        self.may_be_direct = (
             nodes is not None
             and nodes.kinds is None
             and not self._repeats
             and all(isinstance(each.property.columns[0], Column) for each in self.columns)
         )
+        """Whether a page can be cut from a subquery of the columns themselves."""
 
     def _what(self) -> tuple[list[Any], tuple[int, ...] | None]:
         """What to select of the children, and the columns that a parent's rows must not repeat."""
@@ -154,7 +156,7 @@ class RelationSelects:
         :param is_plain: whether nobody but us changes the statement.
         :param own_stop: where the pages stop, for a statement that has no parameter for it.
         """
-        is_direct = is_plain and self._may_be_direct
+        is_direct = is_plain and self.may_be_direct
         if page is not None and page.is_whole and not self._repeats:
             page = None
         shape = page if counted or page is None else page.shape

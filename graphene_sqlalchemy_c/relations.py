@@ -20,6 +20,7 @@ from ._graphql import complete_later
 from ._sqlalchemy import arranged_options, carried_options
 from .batching import join_batch
 from .guard import Guard
+from .joined_pages import Below
 from .levels import GROUP_INSTANCES, GROUP_PAGE, Level
 from .loading import (
     collect,
@@ -47,6 +48,7 @@ def load_relation(
     node: FieldNode,
     variables: dict[str, Any],
     guard: Guard | None = None,
+    below: Below | None = None,
 ) -> list[Any]:
     """The values of a relationship field for many parents.
 
@@ -58,11 +60,12 @@ def load_relation(
     :param node: the field, as the document has it.
     :param variables: the coerced variables of the operation.
     :param guard: what is visible to the operation; None for everything.
+    :param below: the first connection of a connection's nodes.
     :return: for each parent a RowGroup, instances as the ORM would give them, or an exception.
     """
     plan = RelationPlan.of(resolver, level)
     if origin is not None and guard is None:
-        values = plain_values(plan, origin, parents, arguments)
+        values = plain_values(plan, origin, parents, arguments, below)
         if values is not None:
             return values
     load = RelationLoad(plan, arguments or {}, node, variables, guard)
@@ -80,11 +83,14 @@ async def load_relation_async(
     node: FieldNode,
     variables: dict[str, Any],
     guard: Guard | None = None,
+    below: Below | None = None,
 ) -> list[Any]:
     """The same as :func:`load_relation` for parents that live in AsyncSessions."""
 
     def load(members: list[Any]) -> list[Any]:
-        return load_relation(resolver, level, origin, members, arguments, node, variables, guard)
+        return load_relation(
+            resolver, level, origin, members, arguments, node, variables, guard, below
+        )
 
     if origin is not None:
         session = async_session(origin.reader.session)

@@ -18,9 +18,12 @@ from ._core import RowGroup, page_bounds
 from ._sqlalchemy import makes_plain_queries, plain_clauses
 from .columns import key_expression, primary_key, without_ties
 from .guard import Guard, guard_of
+from .joined_pages import MAX_ROWS, Along, Below, JoinedPages, are_few
 from .levels import GROUP_INSTANCES, GROUP_PAGE, Level
 from .narrowing import EntityStatement, NotNarrow
+from .page_statements import numbered_page
 from .pagination import START, STOP, Page, sort_clauses
+from .plain_loads import loads_below
 from .queries import RowQuery, instances_of, session_of, unscoped
 from .sessions import MANY_ROWS, NotRows, Origin, RowReader, fetch_entities, unwrapped
 from .shards import count_over_shards, is_sharded, objects_over_shards, page_over_shards
@@ -116,13 +119,16 @@ class RootConnection:
         session: Session,
         level: Level | None,
         guard: Guard | None,
+        below: Below | None,
     ) -> Any:
         is_statement = isinstance(statement, (PlainQuery, Query, Select))
         guards = () if guard is None else self._guards(guard, info, args)
         if level is not None and level.by_rows and level.is_connection and is_statement:
             page = Page.of(args)
             try:
-                return RootPage(session, statement, self._mapper, page, level, guards).load()
+                along = below if guard is None else None
+                root = RootPage(session, statement, self._mapper, page, level, guards, along)
+                return root.load()
             except (NotNarrow, NotRows) as reason:
                 level.fall_back(str(reason))
         if isinstance(statement, PlainQuery):
@@ -169,6 +175,7 @@ class RootPage:
     """One page of a statement.
 
     :param guards: options that leave what the operation may see.
+    :param below: the connection of its nodes, whose pages may come along.
     """
 
     def __init__(
@@ -179,6 +186,7 @@ class RootPage:
         page: Page,
         level: Level,
         guards: tuple[Any, ...] = (),
+        below: Below | None = None,
     ) -> None:
         self._reader = RowReader(session)
         self._statement = statement
@@ -186,11 +194,11 @@ class RootPage:
         self._page = page
         self._level = level
         self._guards = guards
+        self._below = below
         nodes = level.node if level.shows_nodes else level
         by_rows = nodes is not None and nodes.is_usable(session)
         self._nodes = nodes if by_rows else None
-        self._options: tuple[Any, ...] = ()
-        """What the loads below carry, as far as it is known."""
+        self._origin = Origin(self._reader, (), self._nodes or level)
 
     def load(self) -> RowGroup:
         """The page, cut as graphql_relay cuts an array.
@@ -223,10 +231,8 @@ class RootPage:
     def _group(
         self, rows: list[Any], start: int, total: int, has_previous: bool, has_next: bool
     ) -> RowGroup:
-        level = self._nodes or self._level
-        origin = Origin(self._reader, self._options, level)
         kind = GROUP_INSTANCES if self._nodes is None else GROUP_PAGE
-        return RowGroup(origin, rows, kind, start, total, has_previous, has_next)
+        return RowGroup(self._origin, rows, kind, start, total, has_previous, has_next)
 
     # -- statements --
 
@@ -262,14 +268,45 @@ class RootPage:
             ordered = self._guarded(self._ordered)
             return page_over_shards(self._reader.session, self._mapper, ordered, start, stop)
         limits = limit_parameters(start, stop)
+        joined = self._joined_pages(limits)
+        if joined is not None:
+            pages, parameters = joined
+            parameters.update(limits)
+            rows, _ = self._reader.fetch(
+                self._mapper, pages.statement, parameters, expected=MAX_ROWS
+            )
+            return self._origin.take_apart(Along(rows, pages.below))
         statement, parameters = self.rows(limits)
         if self._nodes is None:
             return fetch_entities(self._reader.session, self._mapper, statement, parameters)
         options = self._entity.options if "_entity" in vars(self) else ()
-        rows, self._options = self._reader.fetch(
+        rows, self._origin.options = self._reader.fetch(
             self._mapper, statement, parameters, options, limits.get(STOP, MANY_ROWS)
         )
         return rows
+
+    def _joined_pages(self, limits: dict[str, int]) -> tuple[JoinedPages, dict[str, Any]] | None:
+        """The statement that brings the pages below along, and its parameters, where one may."""
+        page, nodes, reader = self._page, self._nodes, self._reader
+        if (
+            self._below is None
+            or nodes is None
+            or not nodes.has_plain_columns
+            or not reader.is_plain
+            or page.start
+            or page.needs_total
+            or not page.has_extra
+        ):
+            return None
+        loads = loads_below(self._below, nodes, self._mapper, reader.session)
+        if not loads or not are_few(limits[STOP], loads):
+            return None
+
+        def build(criteria: list[Any], order: tuple[Any, ...]) -> JoinedPages:
+            sorting = without_ties(order, self._mapper)
+            return JoinedPages.of(numbered_page(self._what, criteria, sorting), loads)
+
+        return template_of(self._level.templates, loads, self._clauses, self._mapper, build)
 
     def rows(self, limits: dict[str, int]) -> Template:
         """The statement of the page, and its parameters.

@@ -16,7 +16,10 @@ from ._core import row_tuples
 from ._sqlalchemy import executed_statement, is_execution_watched, narrowing_options
 
 if TYPE_CHECKING:
+    from .joined_pages import Along
     from .levels import Level
+    from .plain_loads import PlainLoad
+    from .relation_plans import RelationPlan
 
 __all__ = [
     "NotRows",
@@ -163,12 +166,30 @@ def read_tuples(result: Result[Any], expected: int) -> list[tuple[Any, ...]]:
 class Origin:
     """From where rows are loaded, and what the loads below them carry."""
 
-    __slots__ = ("level", "options", "reader")
+    __slots__ = ("_below", "level", "options", "reader")
 
     def __init__(self, reader: RowReader, options: tuple[Any, ...], level: Level) -> None:
         self.reader = reader
         self.options = options
         self.level = level
+        self._below: tuple[PlainLoad, Along, SessionTransaction | None] | None = None
+
+    def take_apart(self, along: Along) -> list[Any]:
+        """The rows themselves, of which those that came along are kept for their load."""
+        rows, below = along.unfold()
+        if below is not None:
+            self._below = *below, self.reader.session.get_transaction()
+        return rows
+
+    def take(self, plan: RelationPlan) -> tuple[PlainLoad, Along] | None:
+        """The load of a relationship and what came along for it, if it would find the same now."""
+        if self._below is None or self._below[0].plan is not plan:
+            return None
+        load, along, transaction = self._below
+        self._below = None
+        session = self.reader.session
+        is_same = session.get_transaction() is transaction and not has_changes(session)
+        return (load, along) if is_same else None
 
     @property
     def needs_await(self) -> bool:

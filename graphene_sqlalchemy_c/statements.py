@@ -35,6 +35,7 @@ from sqlalchemy import (
     Select,
     Table,
     UniqueConstraint,
+    and_,
     any_,
     bindparam,
     func,
@@ -116,7 +117,10 @@ class Route:
     """The parent's attributes that make up a key."""
     keys: tuple[Any, ...]
     """The columns of the statement that hold it."""
-    where: tuple[Any, ...]
+    criteria: tuple[Any, ...]
+    """What is asked of the children besides the keys."""
+    wanted: Any
+    """The condition that a child belongs to one of the keys."""
     order_by: tuple[Any, ...]
     """The relationship's own order."""
     chunk: int | None
@@ -124,8 +128,8 @@ class Route:
     through_parent: bool = False
     compared: tuple[str, ...] = ()
     """The parent's attributes that a join through the parent compares, as the database has them."""
-    where_many: tuple[Any, ...] | None = None
-    """What SQLite wants instead of `where` for more keys than a call takes; None for the same."""
+    wanted_many: Any = None
+    """What SQLite wants instead of `wanted` for more keys than a call takes; None for the same."""
 
     @cached_property
     def statement(self) -> Select[Any]:
@@ -134,8 +138,8 @@ class Route:
 
     @cached_property
     def _many(self) -> Route | None:
-        where = self.where_many
-        return None if where is None else replace(self, where=where, where_many=None)
+        wanted = self.wanted_many
+        return None if wanted is None else replace(self, wanted=wanted, wanted_many=None)
 
     def for_keys(self, count: int, dialect: Dialect) -> Route:
         """The route for so many keys: more than one call takes may want another statement."""
@@ -144,16 +148,24 @@ class Route:
         version = getattr(dialect.dbapi, "sqlite_version_info", _JSON_EACH)
         return self._many if version >= _JSON_EACH else self
 
+    def below(self, parents: Iterable[Any]) -> Route:
+        """The route for the children of other rows of the same statement, instead of keys.
+
+        :param parents: the columns of those rows that make up a key.
+        """
+        pairs = zip(self.keys, parents, strict=True)
+        return replace(self, wanted=and_(*(key == parent for key, parent in pairs)))
+
     def select(self, *what: Any) -> Select[Any]:
         """A statement of rows (what, ..., key column, ...), in the relationship's order."""
         return self.unordered(*what, *self.keys).order_by(*self.order_by)
 
     def unordered(self, *columns: Any) -> Select[Any]:
         """A statement of these columns of the children, for the keys that are asked for."""
-        statement = select(*columns)
+        statement = select(*columns).where(*self.criteria, self.wanted)
         if self.secondary is not None:
-            return statement.select_from(self.target, self.secondary).where(*self.where)
-        return statement.select_from(self.target).where(*self.where)
+            return statement.select_from(self.target, self.secondary)
+        return statement.select_from(self.target)
 
 
 def chunks(by_key: dict[Any, Any], size: int | None) -> Iterable[dict[Any, Any]]:
@@ -438,16 +450,16 @@ class RelationshipStatements:
                 # lists. What it knows no number of, it looks up in the index.
                 each = func.json_each(bindparam(KEYS, type_=_Numbers)).table_valued("value")
                 wanted_many = columns[0].in_(select(each.c.value))
-        adapted = tuple(map(self._adapted, criteria))
         return Route(
             target=self._target.class_,
             secondary=relationship.secondary,
             names=names,
             keys=tuple(columns),
-            where=(*adapted, wanted),
+            criteria=tuple(map(self._adapted, criteria)),
+            wanted=wanted,
             order_by=tuple(map(self._adapted, relationship.order_by or ())),
             chunk=chunk,
-            where_many=None if wanted_many is None else (*adapted, wanted_many),
+            wanted_many=wanted_many,
         )
 
 

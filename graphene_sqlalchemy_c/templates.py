@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import BindParameter, Column, Select, bindparam
 from sqlalchemy.orm import Mapper
@@ -27,6 +27,7 @@ MAX_TEMPLATES = 64
 
 Template = tuple[Select[Any], dict[str, Any]]
 """A statement and its parameters."""
+Built = TypeVar("Built")
 
 
 def template_of(
@@ -34,9 +35,9 @@ def template_of(
     purpose: Any,
     clauses: tuple[Any, Any] | None,
     mapper: Mapper[Any],
-    build: Callable[[list[Any], tuple[Any, ...]], Select[Any]],
-) -> Template | None:
-    """The statement to execute in the place of one of a plain shape.
+    build: Callable[[list[Any], tuple[Any, ...]], Built],
+) -> tuple[Built, dict[str, Any]] | None:
+    """The statement to execute in the place of one of a plain shape, and its parameters.
 
     :param known: where the statements of a level are kept.
     :param purpose: what the statement is built for, besides its shape.

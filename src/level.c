@@ -70,10 +70,8 @@ plan_attribute_names(module_state *state, plan_selection *self)
     return self->names;
 }
 
-/* The level of the edges, of the page info or of the node below a field of a connection; None
- * without one, and where the selection cannot be compiled: executing it will say why. */
-static PyObject *
-level_below(plan_root *plan, plan_field *field, PyObject *variable_values, int is_part)
+PyObject *
+plan_level_below(plan_root *plan, plan_field *field, PyObject *variable_values, int is_part)
 {
     const plan_type *type = plan_named_type(field->type);
     plan_selection *selection = NULL;
@@ -106,7 +104,7 @@ describe_field(plan_root *plan, plan_field *field, PyObject *variable_values, in
     PyObject *result = NULL;
     PyObject *below = Py_NewRef(Py_None);
     if (is_connection || is_part) {
-        Py_SETREF(below, level_below(plan, field, variable_values, is_connection));
+        Py_SETREF(below, plan_level_below(plan, field, variable_values, is_connection));
     }
     PyObject *own = plan_describe_resolver(resolver);
     PyObject *inner =

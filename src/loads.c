@@ -227,6 +227,55 @@ arguments_of(run_state *run, plan_field *field)
     return arguments;
 }
 
+/* The field of the one selection below another field that has a source of this kind, or NULL; of
+ * relationships the first connection. */
+static const plan_field *
+field_below(const plan_field *field, row_kind row)
+{
+    if (field == NULL || field->branch_count != 1) {
+        return NULL;
+    }
+    const plan_selection *selection = field->branches[0].selection;
+    for (Py_ssize_t i = 0; i < selection->field_count; i++) {
+        const plan_field *found = selection->fields[i];
+        int is_list = row == ROW_RELATION && found->resolver->kind != RESOLVE_CONNECTION;
+        if (found->row == row && !is_list) {
+            return found;
+        }
+    }
+    return NULL;
+}
+
+/* The first connection of a connection's nodes as (resolver, level, arguments, connection of its own
+ * nodes): their pages may come along. New; None without one, and where something is wrong with it,
+ * which its own load will say. */
+static PyObject *
+connection_below(run_state *run, const plan_field *field)
+{
+    const plan_field *node = field_below(field_below(field, ROW_EDGES), ROW_NODE);
+    plan_field *below = (plan_field *)field_below(node, ROW_RELATION);
+    if (below == NULL || below->arguments_use == ARGUMENTS_NONE ||
+        below->arguments_use == ARGUMENTS_PER_CALL) {
+        return Py_NewRef(Py_None);
+    }
+    PyObject *result = NULL;
+    PyObject *level = plan_level_below(run->plan, below, run->variable_values, 0);
+    PyObject *arguments = level ? resolve_arguments(run, below) : NULL;
+    PyObject *more = arguments ? connection_below(run, below) : NULL;
+    if (more != NULL) {
+        result = PyTuple_Pack(4, below->resolver->callable, level, arguments, more);
+    }
+    else if (level != NULL && PyErr_ExceptionMatches(PyExc_Exception) &&
+             !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear();
+        result = Py_NewRef(Py_None);
+    }
+    Py_XDECREF(level);
+    Py_XDECREF(arguments);
+    Py_XDECREF(more);
+    return result;
+}
+
 /* Begin loading a relationship for the parents of a group: their values, or, `later`, a coroutine
  * that gives them. */
 static PyObject *
@@ -236,7 +285,7 @@ load_relation(run_state *run, slot_list *list, Py_ssize_t index, int later)
     const slot_node *first = &list->items[index];
     plan_field *field = (plan_field *)first->field;
     PyObject *origin = Py_NewRef(first->origin ? first->origin : Py_None);
-    PyObject *arguments = NULL, *result = NULL;
+    PyObject *arguments = NULL, *below = NULL, *result = NULL;
     PyObject *parents = parents_of(run, list, index);
     PyObject *level = parents ? level_of(run, first) : NULL;
     PyObject *function = later ? late_load_relation_async(state) : late_load_relation(state);
@@ -248,18 +297,20 @@ load_relation(run_state *run, slot_list *list, Py_ssize_t index, int later)
     }
     else if (level != NULL && function != NULL) {
         arguments = arguments_of(run, field);
-        if (arguments != NULL) {
+        below = arguments ? connection_below(run, field) : NULL;
+        if (below != NULL) {
             result = PyObject_CallFunctionObjArgs(function, field->resolver->callable, level,
                                                   origin, parents, arguments,
                                                   PyList_GET_ITEM(field->nodes, 0),
                                                   run->variable_values,
-                                                  run->guard ? run->guard : Py_None, NULL);
+                                                  run->guard ? run->guard : Py_None, below, NULL);
         }
     }
     Py_DECREF(origin);
     Py_XDECREF(parents);
     Py_XDECREF(level);
     Py_XDECREF(arguments);
+    Py_XDECREF(below);
     return result;
 }
 
@@ -291,12 +342,14 @@ load_query(run_state *run, const slot_node *self, int later)
     module_state *state = run->state;
     PyObject *query = Py_NewRef(self->value);
     PyObject *level = level_of(run, self);
+    PyObject *below = level ? connection_below(run, self->field) : NULL;
     PyObject *result = NULL;
-    if (level != NULL) {
+    if (below != NULL) {
         result = PyObject_CallMethodObjArgs(query, later ? state->str_load_async : state->str_load,
-                                            level, run->guard, NULL);
-        Py_DECREF(level);
+                                            level, run->guard ? run->guard : Py_None, below, NULL);
     }
+    Py_XDECREF(level);
+    Py_XDECREF(below);
     Py_DECREF(query);
     return result;
 }

@@ -199,6 +199,10 @@ PyObject *collect_selection(plan_root *plan, plan_object *object, PyObject *node
  * the selection is below a connection and above its nodes. NULL with an exception. */
 PyObject *plan_level_of(plan_root *plan, plan_selection *self, PyObject *variable_values,
                         int is_part);
+/* The same of the objects of a field; new. None without objects, and where the selection cannot be
+ * compiled: executing it will say why. */
+PyObject *plan_level_below(plan_root *plan, plan_field *field, PyObject *variable_values,
+                           int is_part);
 /* levels.FieldFacts of each field of a selection, a list; new. */
 PyObject *plan_describe_fields(plan_root *plan, plan_selection *self, PyObject *variable_values,
                                int is_connection, int is_part);

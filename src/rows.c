@@ -2,6 +2,7 @@
  *
  *     [row of a parent] --row_keys--> {key: [position]}, [position whose key is NULL]
  *     [row] --group_rows--> {key: [row]}, number of rows that belong to no key
+ *     [row of a parent + row of its child] --split_rows--> [row of a parent], [row of a child]
  *     {key: [parent]}, {key: [row]} --give_rows--> a RowGroup for each parent
  *     {key: [parent]}, {key: [row]} --give_pages--> the RowGroup of a page for each parent
  *
@@ -185,6 +186,67 @@ group_rows(PyObject *Py_UNUSED(module), PyObject *args)
     }
     Py_XDECREF(children);
     Py_XDECREF(seen);
+    return result;
+}
+
+/* Whether two rows agree in the columns `indexes`: 1, 0 or -1. */
+static int
+agree(PyObject *row, PyObject *other, PyObject *indexes)
+{
+    Py_ssize_t nulls, width = PyTuple_GET_SIZE(indexes);
+    PyObject *key = row_key(row, indexes, 0, width, &nulls);
+    PyObject *second = key ? row_key(other, indexes, 0, width, &nulls) : NULL;
+    int result = second ? PyObject_RichCompareBool(key, second, Py_EQ) : -1;
+    Py_XDECREF(key);
+    Py_XDECREF(second);
+    return result;
+}
+
+static int
+append_columns(PyObject *list, PyObject *row, Py_ssize_t first, Py_ssize_t end)
+{
+    PyObject *columns = PySequence_GetSlice(row, first, end);
+    int result = columns ? PyList_Append(list, columns) : -1;
+    Py_XDECREF(columns);
+    return result;
+}
+
+PyDoc_STRVAR(split_rows_doc,
+"split_rows($module, rows, width, indexes, child, /)\n--\n\n"
+"Take rows of parents joined with their children apart: ([row of a parent], [row of a child]).\n\n"
+"width: columns of a parent; those of a child come after them.\n"
+"indexes: the columns that tell parents apart. The rows of one follow each other.\n"
+"child: the column that is NULL where a parent has no child.");
+
+static PyObject *
+split_rows(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *rows, *indexes, *parents, *children, *last = NULL, *result = NULL;
+    Py_ssize_t width, child;
+    if (!PyArg_ParseTuple(args, "O!nO!n:split_rows", &PyList_Type, &rows, &width, &PyTuple_Type,
+                          &indexes, &child)) {
+        return NULL;
+    }
+    parents = PyList_New(0);
+    children = PyList_New(0);
+    int failed = parents == NULL || children == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(rows) && !failed; i++) {
+        PyObject *row = Py_NewRef(PyList_GET_ITEM(rows, i));
+        PyObject *value = PySequence_GetItem(row, child);
+        int known = value == NULL ? -1 : last ? agree(last, row, indexes) : 0;
+        failed = known < 0 ? -1 : known ? 0 : append_columns(parents, row, 0, width);
+        if (!failed && value != Py_None) {
+            failed = append_columns(children, row, width, PY_SSIZE_T_MAX);
+        }
+        Py_XDECREF(value);
+        Py_XSETREF(last, row);
+    }
+    Py_XDECREF(last);
+    if (!failed) {
+        result = PyTuple_Pack(2, parents, children);
+    }
+    Py_XDECREF(parents);
+    Py_XDECREF(children);
     return result;
 }
 
@@ -571,6 +633,7 @@ static PyMethodDef rows_functions[] = {
     {"row_tuples", row_tuples, METH_O, row_tuples_doc},
     {"row_keys", row_keys, METH_VARARGS, row_keys_doc},
     {"group_rows", group_rows, METH_VARARGS, group_rows_doc},
+    {"split_rows", split_rows, METH_VARARGS, split_rows_doc},
     {"give_rows", give_rows, METH_VARARGS, give_rows_doc},
     {"give_pages", give_pages, METH_VARARGS, give_pages_doc},
     {"page_bounds", page_bounds_of, METH_VARARGS, page_bounds_doc},

@@ -27,6 +27,7 @@ from sqlalchemy import (
     Enum,
     Float,
     ForeignKeyConstraint,
+    Index,
     Integer,
     Numeric,
     String,
@@ -436,12 +437,12 @@ def _make_model(base: Any, family: Family, spec: ModelSpec, enums: dict[str, Any
 
 
 def _constraints(family: Family, spec: ModelSpec) -> list[Any]:
-    """Composite foreign keys as one constraint each."""
+    """Composite foreign keys as one constraint each, with an index: pages may come along by it."""
     grouped: dict[str, list[ColumnSpec]] = {}
     for column in spec.columns:
         if column.refers is not None:
             grouped.setdefault(column.attribute.rsplit("_", 1)[0], []).append(column)
-    made = []
+    made: list[Any] = []
     for columns in grouped.values():
         targets = []
         for column in columns:
@@ -450,7 +451,8 @@ def _constraints(family: Family, spec: ModelSpec) -> list[Any]:
             target = family.models[model]
             name = (target.mark if number == -1 else target.keys[number]).column
             targets.append(f"{table_name(family, model)}.{name}")
-        made.append(ForeignKeyConstraint([column.column for column in columns], targets))
+        names = [column.column for column in columns]
+        made += [ForeignKeyConstraint(names, targets), Index(None, *names)]
     return made
 
 
