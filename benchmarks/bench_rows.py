@@ -5,7 +5,8 @@ their rows. Ours is the same schema over our types, whose resolvers return state
 and close a Session. By hand is SQLAlchemy Core and orjson, with statements that are built once
 (benchmarks/by_hand.py); it opens and closes a Connection. All three select the same columns and
 give the same answer. The numbers of statements are those of upstream, ours and by hand. Where the
-server is on this machine, each row is measured in two places (benchmarks/placement.py).
+server is on this machine, each row is measured in two places (benchmarks/placement.py). What of a
+Field is SQLAlchemy's own, and the application's, has a row of its own: nothing of ours is in it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Case:
     query: str
     by_hand: Callable[[Connection, int], Any]
     least_of_upstream: float | None
-    most_of_by_hand: float | dict[str, float]
+    most_of_by_hand: float | dict[str, float] | None
     connections: bool = False
     variables: Variables = library.no_variables
 
@@ -56,32 +57,46 @@ class Case:
         url = library.url_of(engine)
         found = [elsewhere(self.measured, url, placement) for _ in range(processes)]
         sent = " -> ".join(map(str, found[0][0]))
-        upstream, ours, hand = map(min, zip(*(seconds for _, seconds in found), strict=True))
+        best = map(min, zip(*(seconds for _, seconds in found), strict=True))
+        upstream, ours, hand = (None, *best)[-3:]
         name = f"{database}{where}: {self.name} ({sent} statements)"
         return Row(name, upstream, ours, hand, self._wanted(database))
 
     def measured(self, url: str, placement: Placement | None) -> tuple[list[int], list[float]]:
         """How many statements each side sends, and its seconds."""
-        sides = (
-            library.upstream(self._schema(library.stock_schemas()), self.query, self.variables),
-            library.ours(self._schema(library.our_schemas()), self.query, self.variables),
-            library.by_hand(self.by_hand),
-        )
+        sides = self.sides()
         with library.connected(url) as engine:
             sent = compared(self.name, engine, sides)
             engine.dispose()
             place(engine, placement)
             return sent, timed(engine, sides, seconds=SECONDS / PROCESSES)
 
+    def sides(self) -> tuple[Request, ...]:
+        """Upstream, where it takes part, ours and by hand."""
+        return (
+            library.upstream(self._schema(library.stock_schemas()), self.query, self.variables),
+            library.ours(self._schema(library.our_schemas()), self.query, self.variables),
+            library.by_hand(self.by_hand),
+        )
+
     def _schema(self, schemas: Schemas) -> Any:
         return schemas.connections if self.connections else schemas.lists
 
     def _wanted(self, database: str) -> str:
         most = self.most_of_by_hand
+        if most is None:
+            return ""
         parts = [f"ours / by hand <= {most[database] if isinstance(most, dict) else most}"]
         if self.least_of_upstream is not None:
             parts.insert(0, f"upstream / ours >= {self.least_of_upstream}")
         return ", ".join(parts)
+
+
+class SessionShare(Case):
+    """By hand in a Session, beside the statement that a resolver makes for each request."""
+
+    def sides(self) -> tuple[Request, ...]:
+        return library.in_session(self.by_hand), library.by_hand(self.by_hand)
 
 
 def compared(
@@ -167,6 +182,13 @@ CASES = (
         None,
         ONE_ROW,
         variables=library.field_variables,
+    ),
+    SessionShare(
+        "of that the Session and the resolver's select()",
+        library.ONE_FIELD,
+        by_hand.one_field,
+        None,
+        None,
     ),
     Case(
         "one row by id, relay's node",

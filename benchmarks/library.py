@@ -294,10 +294,15 @@ def _list_query(types: dict[Any, Any], instances: bool) -> Any:
             return every(info, Review)
 
         def resolve_book(root, info, id):
-            rows = found(info, select(Book).where(Book.id == id))
+            rows = found(info, field_statement(id))
             return rows.one_or_none() if instances else rows
 
     return Query
+
+
+def field_statement(id_: int) -> Any:
+    """What the resolver of a Field makes anew for each request."""
+    return select(Book).where(Book.id == id_)
 
 
 def _connection_query(authors: Any) -> Any:
@@ -369,5 +374,16 @@ def by_hand(write: Callable[[Connection, int], Json]) -> Request:
     def request(engine: Engine, number: int) -> bytes:
         with engine.connect() as connection:
             return orjson.dumps({"data": write(connection, number)})
+
+    return request
+
+
+def in_session(write: Callable[[Connection, int], Json]) -> Request:
+    """By hand in a Session, beside the statement that a resolver makes: nothing of ours."""
+
+    def request(engine: Engine, number: int) -> bytes:
+        with Session(engine) as session:
+            field_statement(book_id(number))
+            return orjson.dumps({"data": write(session.connection(), number)})
 
     return request

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select
+from sqlalchemy import Connection, Engine, Select
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Mapper, Session
 
@@ -55,7 +55,8 @@ def plain_values(
     came = origin.take(plan)
     if came is not None:
         return came[0].values(origin, rows, Page.of(arguments or {}), None, came[1])
-    load, page = _plain_load(plan, origin.level, origin.reader.session, arguments)
+    session = origin.reader.session
+    load, page = _plain_load(plan, origin.level, session, session.get_bind(plan.target), arguments)
     return None if load is None else load.values(origin, rows, page, below)
 
 
@@ -73,12 +74,12 @@ def loads_below(
     while below is not None:
         resolver, shown, arguments, below = below
         plan = RelationPlan.of(resolver, shown)
-        if session.get_bind(plan.target) is not bind:
-            break
         try:
-            load, page = _plain_load(plan, level, session, arguments)
-        except ValueError:
-            break  # of a page that is not one: the error of its own places
+            if session.get_bind(plan.target) is not bind:
+                break
+            load, page = _plain_load(plan, level, session, bind, arguments)
+        except Exception:
+            break  # of a page that is not one, or of no bind: the error of its own places
         if load is None or not load.may_follow:
             break
         loads.append(load)
@@ -89,11 +90,16 @@ def loads_below(
 
 
 def _plain_load(
-    plan: RelationPlan, parents: Level, session: Session, arguments: dict[str, Any] | None
+    plan: RelationPlan,
+    parents: Level,
+    session: Session,
+    bind: Engine | Connection,
+    arguments: dict[str, Any] | None,
 ) -> tuple[PlainLoad | None, Page | None]:
     """What is known of a load, and the page of a connection; None where it is not plain.
 
     :param parents: the level of the rows that it is for.
+    :param bind: what the session executes its statement on.
     """
     nodes, page = plan.nodes, None
     if nodes is None:
@@ -106,13 +112,12 @@ def _plain_load(
             return None, None  # only a total may tell where the page is
     if not nodes.is_usable(session):
         return None, None
-    dialect = session.get_bind(plan.target).dialect
     own_stop = None if page is None else plan.own_stop(page)
-    key = (parents, dialect.name, None if page is None else page.shape, own_stop)
+    key = (parents, bind.dialect.name, None if page is None else page.shape, own_stop)
     try:
         load = plan.plain[key]
     except KeyError:
-        load = PlainLoad.of(plan, parents, page, dialect, own_stop)
+        load = PlainLoad.of(plan, parents, page, bind.dialect, own_stop)
         if len(plan.plain) < MAX_TEMPLATES:
             plan.plain[key] = load
     return load, page

@@ -22,7 +22,7 @@ from graphene_sqlalchemy_c.relation_plans import MAX_SIZES
 
 from . import joined_zoo
 from .conftest import MODES, Database
-from .joined_zoo import Ask, Draft, Opinion, Writer, expected, fields_of, query_of
+from .joined_zoo import Ask, Draft, Opinion, Work, Writer, expected, fields_of, query_of
 from .pages_zoo import cursor
 
 # SQLAlchemy's warnings are about statements: of a cartesian product, for one.
@@ -270,6 +270,18 @@ def test_models_of_several_engines(joined: Database, schema: Any) -> None:
         result = schema.execute(query_of(root), context_value={"session": session})
         assert len(executed) == statements(joined, 2, 3)
         assert result.data["found"] == expected(session, root)
+
+
+def test_models_without_an_engine_are_errors_of_their_own_places(
+    joined: Database, schema: Any
+) -> None:
+    query = query_of(few("allWriters", few("works", few("opinions"))))
+    binds = {Writer: joined.engine, Work: joined.engine}
+    with Session(binds=binds) as session:
+        result = schema.execute(query, context_value={"session": session})
+    places = {tuple(key for key in error.path if type(key) is str) for error in result.errors}
+    assert places == {("found", "edges", "node", "a0", "edges", "node", "a0")}
+    assert len(result.data["found"]["edges"]) == 2
 
 
 @pytest.mark.parametrize("bad", ["first: -1", "first: 3", 'first: 1, after: "x"'])
