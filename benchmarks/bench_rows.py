@@ -5,8 +5,9 @@ their rows. Ours is the same schema over our types, whose resolvers return state
 and close a Session. By hand is SQLAlchemy Core and orjson, with statements that are built once
 (benchmarks/by_hand.py); it opens and closes a Connection. All three select the same columns and
 give the same answer. The numbers of statements are those of upstream, ours and by hand. Where the
-server is on this machine, each row is measured in two places (benchmarks/placement.py). What of a
-Field is SQLAlchemy's own, and the application's, has a row of its own: nothing of ours is in it.
+server is on this machine, each row is measured as it comes, and with client and server kept on one
+processor and on two (benchmarks/placement.py). What of a Field is the Session and the statement of
+its resolver has a row of its own: nothing of ours is in it.
 """
 
 from __future__ import annotations
