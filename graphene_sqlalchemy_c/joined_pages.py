@@ -25,10 +25,21 @@ if TYPE_CHECKING:
     from .levels import Level
     from .plain_loads import PlainLoad
 
-__all__ = ["MAX_ROWS", "Along", "Below", "JoinedPages", "are_few", "first_pages", "may_follow"]
+__all__ = [
+    "MAX_KEPT",
+    "MAX_ROWS",
+    "Along",
+    "Below",
+    "JoinedPages",
+    "are_few",
+    "first_pages",
+    "may_follow",
+]
 
 MAX_ROWS = 200
 """Rows of a statement for several levels, at most."""
+MAX_KEPT = 16
+"""Such statements that a level keeps: the sizes of pages come from clients. Others are not made."""
 
 Below = tuple["ConnectionResolver", "Level | None", dict[str, Any], Any]
 """A connection of objects that are loaded: its resolver, the level of its selection, its arguments,

@@ -107,6 +107,8 @@ class Level:
     """The plans of the relationships that it is the selection of, by resolver."""
     templates: dict[Any, Any] = field(default_factory=dict)
     """Statements that stand in for those of resolvers, by their shape."""
+    joined_templates: dict[Any, dict[Any, Any]] = field(default_factory=dict)
+    """The same of statements that bring loads of the levels below along, by those."""
 
     _positions: dict[Any, tuple[int, ...]] = field(default_factory=dict)
     _shown: tuple[Any, tuple[Any, ...]] = None, ()

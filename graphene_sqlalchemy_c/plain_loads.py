@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapper, Session
 
 from . import _core
 from .joined_pages import (
+    MAX_KEPT,
     MAX_ROWS,
     Along,
     Below,
@@ -245,17 +246,15 @@ class PlainLoad:
         expected = MANY_ROWS if each is None else each * len(by_key)
         if below and self.pages and page and page.has_extra:
             loads = loads_below(below, self.nodes, target, reader.session)
-            if loads and are_few(expected, loads):
-                joined = self._joined(loads)
+            joined = self._joined(loads) if loads and are_few(expected, loads) else None
+            if joined is not None:
                 rows, _ = reader.fetch(target, joined.statement, parameters, expected=MAX_ROWS)
                 return shown.take_apart(Along(rows, joined.below))
         return reader.fetch(target, self.statement, parameters, expected=expected)[0]
 
-    def _joined(self, loads: tuple[PlainLoad, ...]) -> JoinedPages:
+    def _joined(self, loads: tuple[PlainLoad, ...]) -> JoinedPages | None:
+        """The statement that brings loads along; None where there are many already."""
         found = self.joined.get(loads)
-        if found is None:
-            assert self.pages is not None, "what others come along with has pages"
-            found = JoinedPages.of(self.pages.numbered(), loads)
-            if len(self.joined) < MAX_TEMPLATES:
-                self.joined[loads] = found
+        if found is None and self.pages is not None and len(self.joined) < MAX_KEPT:
+            found = self.joined[loads] = JoinedPages.of(self.pages.numbered(), loads)
         return found

@@ -18,7 +18,7 @@ from ._core import RowGroup, page_bounds
 from ._sqlalchemy import makes_plain_queries, plain_clauses
 from .columns import key_expression, primary_key, without_ties
 from .guard import Guard, guard_of
-from .joined_pages import MAX_ROWS, Along, Below, JoinedPages, are_few
+from .joined_pages import MAX_KEPT, MAX_ROWS, Along, Below, JoinedPages, are_few
 from .levels import GROUP_INSTANCES, GROUP_PAGE, Level
 from .narrowing import EntityStatement, NotNarrow
 from .page_statements import numbered_page
@@ -301,12 +301,16 @@ class RootPage:
         loads = loads_below(self._below, nodes, self._mapper, reader.session)
         if not loads or not are_few(limits[STOP], loads):
             return None
+        joined = self._level.joined_templates
+        if loads not in joined and len(joined) >= MAX_KEPT:
+            return None
 
         def build(criteria: list[Any], order: tuple[Any, ...]) -> JoinedPages:
             sorting = without_ties(order, self._mapper)
             return JoinedPages.of(numbered_page(self._what, criteria, sorting), loads)
 
-        return template_of(self._level.templates, loads, self._clauses, self._mapper, build)
+        known = joined.setdefault(loads, {})
+        return template_of(known, GROUP_PAGE, self._clauses, self._mapper, build)
 
     def rows(self, limits: dict[str, int]) -> Template:
         """The statement of the page, and its parameters.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -18,11 +19,13 @@ from sqlalchemy.pool import NullPool
 
 from graphene_sqlalchemy_c import joined_pages
 from graphene_sqlalchemy_c._core import split_rows
+from graphene_sqlalchemy_c.joined_pages import MAX_KEPT
 from graphene_sqlalchemy_c.relation_plans import MAX_SIZES
 
 from . import joined_zoo
 from .conftest import MODES, Database
 from .joined_zoo import Ask, Draft, Opinion, Work, Writer, expected, fields_of, query_of
+from .nomemory import count_failures, runs_plain_python
 from .pages_zoo import cursor
 
 # SQLAlchemy's warnings are about statements: of a cartesian product, for one.
@@ -140,6 +143,23 @@ def test_sizes_that_variables_ask_for(joined: Database, schema: Any) -> None:
         root = few("allWriters", few("works", few("opinions"), first=m), first=n)
         with Session(joined.engine) as session:
             assert result.data["found"] == expected(session, root)
+
+
+def test_statements_of_many_sizes_are_not_kept(joined: Database) -> None:
+    """What is not kept is not joined: making such a statement takes longer than a round trip."""
+    query = query_of(few("allWriters", few("works", few("opinions"))))
+    query = "query ($n: Int, $m: Int) " + query.replace("works(first: 2)", "works(first: $n)")
+    query = query.replace("opinions(first: 2)", "opinions(first: $m)")
+    own, counts = joined_zoo.build_schema(), []
+    for n, m in product(range(5), repeat=2):
+        result, executed = joined.run(own, query, variable_values={"n": n, "m": m})
+        assert result.errors is None
+        counts.append(len(executed))
+        root = few("allWriters", few("works", few("opinions", first=m), first=n))
+        with Session(joined.engine) as session:
+            assert result.data["found"] == expected(session, root)
+    if joined.name == "postgresql":
+        assert counts == [1] * MAX_KEPT + [2] * (len(counts) - MAX_KEPT)
 
 
 def test_a_sorted_root(joined: Database, schema: Any) -> None:
@@ -393,3 +413,38 @@ def test_rows_that_cannot_be_taken_apart() -> None:
         split_rows([(1, 2), (1, 2)], 1, (5,), 1)
     with pytest.raises(ValueError, match="no"):
         split_rows([(Incomparable(), 1), (Incomparable(), 1)], 1, (0,), 1)
+
+
+SCRIPT = """
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
+from graphene_sqlalchemy_c._core import split_rows
+from tests import joined_zoo
+from tests.test_joined_pages import DEEP, few
+
+engine = create_engine("sqlite://", poolclass=StaticPool)
+joined_zoo.Base.metadata.create_all(engine)
+with Session(engine) as session:
+    joined_zoo.fill(session)
+schema = joined_zoo.build_schema()
+query = joined_zoo.query_of(few("allWriters", DEEP))
+rows = [(1, "a", 10, "x"), (1, "a", 11, "y"), (2, "b", None, None)]
+
+def split():
+    assert split_rows(rows, 2, (0, 1), 2) == ([(1, "a"), (2, "b")], [(10, "x"), (11, "y")])
+
+def pages():
+    with Session(engine) as session:
+        result = schema.execute(query, context_value={"session": session})
+    if any(isinstance(error.original_error, MemoryError) for error in result.errors or ()):
+        raise MemoryError
+    assert result.errors is None, result.errors
+
+OPERATIONS = (split, pages)
+"""
+
+
+@runs_plain_python
+def test_every_allocation_may_fail() -> None:
+    assert count_failures(SCRIPT, 200) > 100
