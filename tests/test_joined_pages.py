@@ -437,8 +437,10 @@ def split():
 def pages():
     with Session(engine) as session:
         result = schema.execute(query, context_value={"session": session})
-    if any(isinstance(error.original_error, MemoryError) for error in result.errors or ()):
-        raise MemoryError
+    for error in result.errors or ():
+        original = error.original_error  # SQLAlchemy wraps what a driver raises
+        if isinstance(getattr(original, "orig", original), MemoryError):
+            raise MemoryError
     assert result.errors is None, result.errors
 
 OPERATIONS = (split, pages)
