@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import Column, tuple_
+from sqlalchemy import Column, PrimaryKeyConstraint, Table, UniqueConstraint, tuple_
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.elements import UnaryExpression
 
@@ -18,6 +18,18 @@ def primary_key_names(mapper: Mapper[Any]) -> tuple[str, ...]:
 def entity_columns(mapper: Mapper[Any], names: tuple[str, ...]) -> list[Any]:
     """The attributes of those names, to be selected."""
     return [getattr(mapper.class_, name) for name in names]
+
+
+def is_table_column(attribute: Any) -> bool:
+    """Whether a mapped column is one of a table, not an expression."""
+    return isinstance(attribute.property.columns[0], Column)
+
+
+def key_columns(table: Table) -> Iterator[list[Any]]:
+    """The columns of the primary key and of each unique constraint, in their order."""
+    for constraint in table.constraints:
+        if isinstance(constraint, (PrimaryKeyConstraint, UniqueConstraint)):
+            yield list(constraint.columns)
 
 
 def primary_key(mapper: Mapper[Any]) -> list[Any]:

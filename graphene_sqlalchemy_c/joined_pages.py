@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Column, PrimaryKeyConstraint, Select, Table, UniqueConstraint
+from sqlalchemy import Select, Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Mapper
 
 from . import _core
-from .columns import primary_key_names
+from .columns import key_columns, primary_key_names
 from .page_statements import FirstPages, Numbered, joined_pages_statement
 from .relation_plans import RelationPlan
 from .statements import Route
@@ -105,16 +105,11 @@ def first_pages(plan: RelationPlan, dialect: Dialect, stop: int | None) -> First
 
     :param stop: where they stop; None where the statement does not say it.
     """
-    statements, level, nodes = plan.loader.statements, plan.level, plan.nodes
-    if dialect.name != "postgresql" or stop is None:
+    route = plan.plain_route(dialect)
+    if dialect.name != "postgresql" or stop is None or route is None:
         return None
-    if level is None or nodes is None or level.counts or not level.shows_page:
-        return None
-    route = None if statements is None else statements.route(dialect)
-    if statements is None or route is None or route.through_parent or statements.has_text_key:
-        return None  # the database may find keys equal that are not
-    selects = plan.selects(nodes)
-    if route.secondary is not None or not selects.may_be_direct:
+    selects = plan.selects(plan.nodes)
+    if route.through_parent or route.secondary is not None or not selects.may_be_direct:
         return None  # of an association a child may belong to several parents
     return FirstPages(route, plan.target, selects.columns, stop)
 
@@ -129,19 +124,17 @@ def may_follow(pages: FirstPages, parent: Mapper[Any]) -> bool:
 
 def _is_indexed(route: Route) -> bool:
     """Whether the model declares an index that begins with the columns of the key."""
-    columns = {key if isinstance(key, Column) else key.property.columns[0] for key in route.keys}
+    columns = {key.property.columns[0] for key in route.keys}
     tables = {column.table for column in columns}
     table = tables.pop()
     if tables or not isinstance(table, Table):
         return False
-    indexed: list[list[Any]] = [
-        list(constraint.columns)
-        for constraint in table.constraints
-        if isinstance(constraint, (PrimaryKeyConstraint, UniqueConstraint))
-    ]
-    indexed += [
-        list(index.expressions)
-        for index in table.indexes
-        if index.dialect_options["postgresql"]["where"] is None
+    indexed = [
+        *key_columns(table),
+        *(
+            list(index.expressions)
+            for index in table.indexes
+            if index.dialect_options["postgresql"]["where"] is None
+        ),
     ]
     return any(set(each[: len(columns)]) == columns for each in indexed)

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 
 from graphene.relay import Connection, PageInfo
 from graphql import GraphQLNamedType, GraphQLObjectType
-from sqlalchemy import Column, Select, inspect
+from sqlalchemy import Select, inspect
 from sqlalchemy.orm import ColumnProperty, Mapper, RelationshipProperty, Session
 from sqlalchemy.orm.attributes import InstrumentedAttribute
 
 from . import _upstream
 from ._sqlalchemy import column_refusal, is_watched, load_events
-from .columns import entity_columns, primary_key_names
+from .columns import entity_columns, is_table_column, primary_key_names
 from .pagination import Limits, is_counting_resolver
 from .sessions import sees_rows
 
@@ -166,14 +166,9 @@ class Level:
     @cached_property
     def has_plain_columns(self) -> bool:
         """Whether it selects columns of its mapper's tables and nothing else."""
-        mapper = self.mapper
-        return (
-            mapper is not None
-            and self.kinds is None
-            and all(
-                isinstance(mapper.column_attrs[name].columns[0], Column) for name in self.columns
-            )
-        )
+        if self.mapper is None or self.kinds is not None:
+            return False
+        return all(map(is_table_column, entity_columns(self.mapper, self.columns)))
 
     def select(self, mapper: Mapper[Any], names: tuple[str, ...]) -> list[Any]:
         """What to select of a mapper's objects for columns of those names."""
@@ -371,7 +366,7 @@ def _plan_object(object_type: GraphQLObjectType, fields: list[FieldFacts]) -> Le
     width = len(columns.names)
     for _, name in keys:
         columns.position(mapper, name)
-    if not any(isinstance(mapper.column_attrs[name].columns[0], Column) for name in columns.names):
+    if not any(map(is_table_column, entity_columns(mapper, tuple(columns.names)))):
         # A row has to be there to be seen, and a subquery alone does not name the table.
         for name in primary_key_names(mapper):
             columns.position(mapper, name)

@@ -55,7 +55,8 @@ def plain_values(
         return None
     came = origin.take(plan)
     if came is not None:
-        return came[0].values(origin, rows, Page.of(arguments or {}), None, came[1])
+        coming, along = came
+        return coming.values(origin, rows, Page.of(arguments or {}), None, along)
     session = origin.reader.session
     load, page = _plain_load(plan, origin.level, session, session.get_bind(plan.target), arguments)
     return None if load is None else load.values(origin, rows, page, below)
@@ -159,17 +160,9 @@ class PlainLoad:
         dialect: Dialect,
         own_stop: int | None,
     ) -> PlainLoad | None:
-        """The load; None where keys may be equal to the database alone, or totals are asked for."""
-        statements, level, nodes = plan.loader.statements, plan.level, plan.nodes
-        route = None if statements is None else statements.route(dialect)
-        if (
-            statements is None
-            or route is None
-            or level is None
-            or nodes is None
-            or (statements.has_text_key and not route.through_parent)
-            or (page is not None and (level.counts or not level.shows_page))
-        ):
+        """The load; None where it has no plain route, or children have to be told apart."""
+        nodes, route = plan.nodes, plan.plain_route(dialect)
+        if nodes is None or route is None:
             return None
         selects = plan.selects(nodes)
         if selects.unique is not None:

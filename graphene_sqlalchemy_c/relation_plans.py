@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Select
+from sqlalchemy import Select
+from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Mapper, RelationshipProperty
 
 from . import _upstream
 from ._core import BatchResolver, ConnectionResolver
-from .columns import primary_key_names, without_ties
+from .columns import is_table_column, primary_key_names, without_ties
 from .levels import Level
 from .loading import RelationshipLoader
 from .page_statements import page_statement, totals_statement
@@ -70,6 +71,22 @@ class RelationPlan:
             plan = level.relations[resolver] = cls(resolver, level)
         return plan
 
+    def plain_route(self, dialect: Dialect) -> Route | None:
+        """The route of loads that hold no surprise.
+
+        :return: None where the objects are no rows, where keys may be equal to the database alone,
+            and for connections that count or show no page.
+        """
+        statements, level = self.loader.statements, self.level
+        if statements is None or level is None or self.nodes is None:
+            return None
+        if self.is_connection and (level.counts or not level.shows_page):
+            return None
+        route = statements.route(dialect)
+        if route is not None and statements.has_text_key and not route.through_parent:
+            return None
+        return route
+
     def own_stop(self, page: Page) -> int | None:
         """Where a first page stops, if its statement is kept for pages of this size alone.
 
@@ -123,7 +140,7 @@ class RelationSelects:
             nodes is not None
             and nodes.kinds is None
             and not self._repeats
-            and all(isinstance(each.property.columns[0], Column) for each in self.columns)
+            and all(map(is_table_column, self.columns))
         )
         """Whether a page can be cut from a subquery of the columns themselves."""
 

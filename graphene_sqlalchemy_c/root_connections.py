@@ -126,8 +126,7 @@ class RootConnection:
         if level is not None and level.by_rows and level.is_connection and is_statement:
             page = Page.of(args)
             try:
-                along = below if guard is None else None
-                root = RootPage(session, statement, self._mapper, page, level, guards, along)
+                root = RootPage(session, statement, self._mapper, page, level, guards, below)
                 return root.load()
             except (NotNarrow, NotRows) as reason:
                 level.fall_back(str(reason))

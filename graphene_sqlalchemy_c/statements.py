@@ -31,10 +31,8 @@ from typing import Any
 from sqlalchemy import (
     Column,
     ColumnElement,
-    PrimaryKeyConstraint,
     Select,
     Table,
-    UniqueConstraint,
     and_,
     any_,
     bindparam,
@@ -65,6 +63,8 @@ from sqlalchemy.types import (
     UnicodeText,
     Uuid,
 )
+
+from .columns import key_columns
 
 KEYS_PER_STATEMENT = 500
 """Keys of one statement where they are sent one by one (an expanding IN), for one key column.
@@ -338,11 +338,7 @@ class RelationshipStatements:
         if not isinstance(secondary, Table):
             return True
         linked = {column for pair in self._column_pairs() for column in pair}
-        constraints = [
-            set(constraint.columns)
-            for constraint in secondary.constraints
-            if isinstance(constraint, (PrimaryKeyConstraint, UniqueConstraint))
-        ]
+        constraints = [set(columns) for columns in key_columns(secondary)]
         constraints += [set(index.columns) for index in secondary.indexes if index.unique]
         return not any(columns and columns <= linked for columns in constraints)
 

@@ -248,13 +248,7 @@ file_parent(PyObject *parent, PyObject *names, Py_ssize_t limit, int is_guess, P
         failed = known > 0 ? group_append(by_key, key, parent, 1) : known;
     }
     if (key == NULL || failed < 0) {
-        if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) {
-            failed = -1;
-        }
-        else {
-            PyErr_Clear();
-            failed = PyList_Append(odd, parent);
-        }
+        failed = exception_forgotten() ? PyList_Append(odd, parent) : -1;
     }
     Py_XDECREF(key);
     return failed;

@@ -87,9 +87,7 @@ plan_level_below(plan_root *plan, plan_field *field, PyObject *variable_values, 
     else {
         return Py_NewRef(Py_None);
     }
-    if (level == NULL && PyErr_ExceptionMatches(PyExc_Exception) &&
-        !PyErr_ExceptionMatches(PyExc_MemoryError)) {
-        PyErr_Clear();
+    if (level == NULL && exception_forgotten()) {
         level = Py_None;
     }
     return Py_XNewRef(level);

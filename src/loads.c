@@ -247,14 +247,14 @@ field_below(const plan_field *field, row_kind row)
 }
 
 /* The first connection of a connection's nodes as (resolver, level, arguments, connection of its own
- * nodes): their pages may come along. New; None without one, and where something is wrong with it,
- * which its own load will say. */
+ * nodes): their pages may come along. New; None without one, under a guard, which may hide some of
+ * them, and where something is wrong with it, which its own load will say. */
 static PyObject *
 connection_below(run_state *run, const plan_field *field)
 {
     const plan_field *node = field_below(field_below(field, ROW_EDGES), ROW_NODE);
     plan_field *below = (plan_field *)field_below(node, ROW_RELATION);
-    if (below == NULL || below->arguments_use == ARGUMENTS_NONE ||
+    if (run->guard != NULL || below == NULL || below->arguments_use == ARGUMENTS_NONE ||
         below->arguments_use == ARGUMENTS_PER_CALL) {
         return Py_NewRef(Py_None);
     }
@@ -265,9 +265,7 @@ connection_below(run_state *run, const plan_field *field)
     if (more != NULL) {
         result = PyTuple_Pack(4, below->resolver->callable, level, arguments, more);
     }
-    else if (level != NULL && PyErr_ExceptionMatches(PyExc_Exception) &&
-             !PyErr_ExceptionMatches(PyExc_MemoryError)) {
-        PyErr_Clear();
+    else if (level != NULL && exception_forgotten()) {
         result = Py_NewRef(Py_None);
     }
     Py_XDECREF(level);
@@ -297,7 +295,9 @@ load_relation(run_state *run, slot_list *list, Py_ssize_t index, int later)
     }
     else if (level != NULL && function != NULL) {
         arguments = arguments_of(run, field);
-        below = arguments ? connection_below(run, field) : NULL;
+        below = arguments == NULL   ? NULL
+                : origin != Py_None ? connection_below(run, field)
+                                    : Py_NewRef(Py_None);
         if (below != NULL) {
             result = PyObject_CallFunctionObjArgs(function, field->resolver->callable, level,
                                                   origin, parents, arguments,

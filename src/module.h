@@ -375,6 +375,18 @@ state_of_type(PyTypeObject *type)
     return (module_state *)PyType_GetModuleState(type);
 }
 
+/* Forget the exception that is set, where something else is tried instead: not for want of memory, nor
+ * what is no Exception. Whether it is forgotten. */
+static inline int
+exception_forgotten(void)
+{
+    if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        return 0;
+    }
+    PyErr_Clear();
+    return 1;
+}
+
 /* While a large response is built without running any Python code, the cyclic collector would look
  * at it again and again and find nothing. The switch is the whole process's, so it is turned back
  * before anything else can run. */

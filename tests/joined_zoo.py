@@ -7,8 +7,6 @@ those that the tests want without. Orders have ties.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
 
 import graphene
@@ -148,25 +146,15 @@ def fill(session: Session) -> None:
     session.commit()
 
 
-@contextmanager
-def tables(engine: Any) -> Iterator[None]:
-    """The tables with their data, for as long as the block lasts."""
-    Base.metadata.create_all(engine)
-    try:
-        with Session(engine) as session:
-            fill(session)
-        yield
-    finally:
-        Base.metadata.drop_all(engine)
-
-
-def build_schema(**options: Any) -> graphene_sqlalchemy_c.Schema:
+def build_schema(
+    resolve_name: Any = None, visible: Any = None, **options: Any
+) -> graphene_sqlalchemy_c.Schema:
     """A schema over all models, with relay connections everywhere.
 
-    :param options: of the Schema; `resolve_name` is a Python resolver of the names of drafts, and
-        `visible` gives the opinions that may be seen.
+    :param resolve_name: a Python resolver of the names of drafts.
+    :param visible: gives the opinions that may be seen, as `get_query` of their type.
+    :param options: of the Schema.
     """
-    resolve_name, visible = options.pop("resolve_name", None), options.pop("visible", None)
     registry = Registry()
     types = {}
     for model in MODELS:

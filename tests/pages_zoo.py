@@ -6,7 +6,7 @@ pages are cut over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Integer,
+    MetaData,
     String,
     Table,
     event,
@@ -169,15 +170,17 @@ def fill(session: Session) -> None:
 
 
 @contextmanager
-def tables(engine: Any) -> Iterator[None]:
-    """The tables with their data, for as long as the block lasts."""
-    Base.metadata.create_all(engine)
+def tables(
+    engine: Any, metadata: MetaData = Base.metadata, fill: Callable[[Session], None] = fill
+) -> Iterator[None]:
+    """Tables with their data, those of this zoo by default, for as long as the block lasts."""
+    metadata.create_all(engine)
     try:
         with Session(engine) as session:
             fill(session)
         yield
     finally:
-        Base.metadata.drop_all(engine)
+        metadata.drop_all(engine)
 
 
 @contextmanager

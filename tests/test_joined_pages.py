@@ -22,7 +22,7 @@ from graphene_sqlalchemy_c._core import split_rows
 from graphene_sqlalchemy_c.joined_pages import MAX_KEPT
 from graphene_sqlalchemy_c.relation_plans import MAX_SIZES
 
-from . import joined_zoo
+from . import joined_zoo, pages_zoo
 from .conftest import MODES, Database
 from .joined_zoo import Ask, Draft, Opinion, Work, Writer, expected, fields_of, query_of
 from .nomemory import count_failures, runs_plain_python
@@ -38,7 +38,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def joined(database: Database) -> Iterator[Database]:
     """The database with the tables of joined_zoo."""
-    with joined_zoo.tables(database.engine):
+    with pages_zoo.tables(database.engine, joined_zoo.Base.metadata, joined_zoo.fill):
         yield database
 
 
