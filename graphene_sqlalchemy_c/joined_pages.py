@@ -100,13 +100,18 @@ def are_few(rows: int, loads: tuple[PlainLoad, ...]) -> bool:
     return rows <= MAX_ROWS
 
 
+def may_join(dialect: Dialect) -> bool:
+    """Whether a database takes lateral joins, and looks the rows of each parent up for them."""
+    return dialect.name == "postgresql"
+
+
 def first_pages(plan: RelationPlan, dialect: Dialect, stop: int | None) -> FirstPages | None:
     """The first pages of a field, where a lateral join may make them and those below them.
 
     :param stop: where they stop; None where the statement does not say it.
     """
     route = plan.plain_route(dialect)
-    if dialect.name != "postgresql" or stop is None or route is None:
+    if not may_join(dialect) or stop is None or route is None:
         return None
     selects = plan.selects(plan.nodes)
     if route.through_parent or route.secondary is not None or not selects.may_be_direct:

@@ -141,7 +141,7 @@ class Page:
 
     @cached_property
     def arguments(self) -> tuple[int, int, int, bool, int, bool]:
-        """(first, last, after, has_after, before, has_before) for `page_arguments` in rows.c."""
+        """(first, last, after, has_after, before, has_before) for `page_arguments` in pages.c."""
         return (
             -1 if self.first is None else self.first,
             -1 if self.last is None else self.last,

@@ -6,6 +6,7 @@ parents are: one `PlainLoad` for each kind of page. What it does not answer is l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,17 +24,21 @@ from .joined_pages import (
     are_few,
     first_pages,
     may_follow,
+    may_join,
 )
-from .levels import GROUP_PAGE, Level
+from .levels import GROUP_LIST, GROUP_ONE, GROUP_PAGE, Level
 from .loading import warn_of_surplus
 from .page_statements import FirstPages
 from .pagination import NOT_ARRANGED, Page
 from .relation_plans import RelationPlan
 from .sessions import MANY_ROWS, Origin
-from .statements import KEYS
+from .statements import KEYS, MAX_LISTED, Route, listed_keys
 from .templates import MAX_TEMPLATES
 
 __all__ = ["PlainLoad", "loads_below", "plain_values"]
+
+MAX_COUNTS = 4
+"""Numbers of keys that have a statement of their own: each takes a place in SQLAlchemy's cache."""
 
 
 def plain_values(
@@ -73,7 +78,7 @@ def loads_below(
     """
     loads: list[PlainLoad] = []
     bind = session.get_bind(mapper)
-    while below is not None:
+    while below is not None and may_join(bind.dialect):
         resolver, shown, arguments, below = below
         plan = RelationPlan.of(resolver, shown)
         try:
@@ -131,7 +136,11 @@ class PlainLoad:
 
     plan: RelationPlan
     nodes: Level
+    route: Route
+    select: Callable[[Route], Select[Any]]
+    """Makes the statement of a route."""
     statement: Select[Any]
+    """That of any number of keys."""
     positions: tuple[int, ...]
     """The columns of a parent that hold its key."""
     first: int
@@ -140,14 +149,16 @@ class PlainLoad:
     """How many they are."""
     most: int | None
     """At most this many keys; None for any number."""
-    most_of_each: int | None
-    """At most this many children of a parent; None for any number."""
+    kind: int
+    """Of the RowGroup of a parent."""
     takes_page: bool
     """Whether the page is in the parameters."""
     pages: FirstPages | None
     """Its first pages, where a lateral join may make them and those below them; else None."""
     may_follow: bool
     """Whether it may come along with its parents: each of them has children of its own."""
+    listed: dict[int, Select[Any]] = field(default_factory=dict)
+    """Statements of so many keys."""
     joined: dict[tuple[PlainLoad, ...], JoinedPages] = field(default_factory=dict)
     """Statements that bring the rows of loads below along."""
 
@@ -167,21 +178,30 @@ class PlainLoad:
         selects = plan.selects(nodes)
         if selects.unique is not None:
             return None  # of an association that may hold a pair twice
+
+        def select(route: Route) -> Select[Any]:
+            return selects.build(
+                route, page, NOT_ARRANGED, counted=False, is_plain=True, own_stop=own_stop
+            )
+
+        uselist = plan.relationship.uselist
         pages = first_pages(plan, dialect, own_stop)
         return cls(
-            plan,
-            nodes,
-            selects.children(
-                route, page, NOT_ARRANGED, counted=False, is_plain=True, own_stop=own_stop
-            ),
-            parents.positions(plan.relationship.parent, route.names),
-            len(selects.columns),
-            len(route.keys),
-            route.chunk,
-            None if plan.relationship.uselist else 1,
-            own_stop is None,
-            pages,
-            pages is not None and parents.mapper is not None and may_follow(pages, parents.mapper),
+            plan=plan,
+            nodes=nodes,
+            route=route,
+            select=select,
+            statement=select(route),
+            positions=parents.positions(plan.relationship.parent, route.names),
+            first=len(selects.columns),
+            width=len(route.keys),
+            most=route.chunk,
+            kind=GROUP_PAGE if page is not None else GROUP_LIST if uselist else GROUP_ONE,
+            takes_page=own_stop is None,
+            pages=pages,
+            may_follow=pages is not None
+            and parents.mapper is not None
+            and may_follow(pages, parents.mapper),
         )
 
     def values(
@@ -197,53 +217,56 @@ class PlainLoad:
         :param below: whose rows may come along.
         :param along: what came along with the parents.
         """
-        by_key, empty = _core.row_keys(rows, self.positions)
-        if empty or (self.most is not None and len(by_key) > self.most):
-            return None
         relationship, shown = self.plan.relationship, Origin(origin.reader, (), self.nodes)
-        if along is None:
+        groups = _core.key_groups(rows, self.positions, shown, self.kind)
+        if groups is None or (self.most is not None and len(groups[0]) > self.most):
+            return None
+        by_key, answers = groups
+        if along is not None:
+            found = shown.take_apart(along)
+        elif by_key:
             found = self._fetch(shown, by_key, page, below)
         else:
-            found = shown.take_apart(along)
-        children, stray = _core.group_rows(found, by_key, self.first, self.width, None)
+            found = []
+        stray, surplus = _core.fill_groups(answers, by_key, found, self.first, self.width)
         if stray:
             return None
-        answers: list[Any] = [None] * len(rows)
-        if page is None:
-            uselist = bool(relationship.uselist)
-            surplus = _core.give_rows(answers, by_key, children, shown, uselist)
-            warn_of_surplus(relationship, surplus)
-            return answers
-        unknown = _core.give_pages(
-            answers,
-            by_key,
-            children,
-            shown,
-            page.arguments,
-            self.first + self.width,
-            False,
-            GROUP_PAGE,
-            None,
-        )
-        return None if unknown else answers
+        warn_of_surplus(relationship, surplus)
+        if page is not None and not _core.cut_groups(by_key, page.arguments):
+            return None
+        return answers
 
     def _fetch(
         self, shown: Origin, by_key: dict[Any, Any], page: Page | None, below: Below | None
     ) -> list[Any]:
         """The rows for the keys; those of loads below may come along."""
-        parameters: dict[str, Any] = {KEYS: list(by_key)}
-        if page is not None and self.takes_page:
-            parameters.update(page.parameters)
         reader, target = shown.reader, self.plan.target
-        each = self.most_of_each if page is None else page.stop
+        each = page.stop if page is not None else 1 if self.kind == GROUP_ONE else None
         expected = MANY_ROWS if each is None else each * len(by_key)
         if below and self.pages and page and page.has_extra:
             loads = loads_below(below, self.nodes, target, reader.session)
             joined = self._joined(loads) if loads and are_few(expected, loads) else None
             if joined is not None:
-                rows, _ = reader.fetch(target, joined.statement, parameters, expected=MAX_ROWS)
+                keys = {KEYS: list(by_key)}
+                rows, _ = reader.fetch(target, joined.statement, keys, expected=MAX_ROWS)
                 return shown.take_apart(Along(rows, joined.below))
-        return reader.fetch(target, self.statement, parameters, expected=expected)[0]
+        statement, parameters = self._for_keys(by_key)
+        if page is not None and self.takes_page:
+            parameters.update(page.parameters)
+        return reader.fetch(target, statement, parameters, expected=expected)[0]
+
+    def _for_keys(self, by_key: dict[Any, Any]) -> tuple[Select[Any], dict[str, Any]]:
+        """The statement for keys, and its parameters."""
+        count = len(by_key)
+        statement = self.listed.get(count)
+        if statement is None and count <= MAX_LISTED and len(self.listed) < MAX_COUNTS:
+            route = self.route.listed(count)
+            statement = None if route is None else self.select(route)
+            if statement is not None:
+                self.listed[count] = statement
+        if statement is None:
+            return self.statement, {KEYS: list(by_key)}
+        return statement, listed_keys(by_key)
 
     def _joined(self, loads: tuple[PlainLoad, ...]) -> JoinedPages | None:
         """The statement that brings loads along; None where there are many already."""

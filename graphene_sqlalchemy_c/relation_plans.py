@@ -163,9 +163,29 @@ class RelationSelects:
         arrangement: Arrangement,
         counted: bool,
         is_plain: bool,
+    ) -> Select[Any]:
+        """The statement that :meth:`build` makes; kept unless it is arranged."""
+        if arrangement is not NOT_ARRANGED:
+            return self.build(route, page, arrangement, counted, is_plain)
+        shape = page if counted or page is None else page.shape
+        key = (route, shape, is_plain)
+        statement = self._kept.get(key)
+        if statement is None:
+            statement = self.build(route, page, arrangement, counted, is_plain)
+            if len(self._kept) < MAX_TEMPLATES:
+                self._kept[key] = statement
+        return statement
+
+    def build(
+        self,
+        route: Route,
+        page: Page | None,
+        arrangement: Arrangement,
+        counted: bool,
+        is_plain: bool,
         own_stop: int | None = None,
     ) -> Select[Any]:
-        """The children, or their pages, of many parents; kept unless they are arranged.
+        """The statement of the children, or their pages, of many parents.
 
         :param page: of a connection; None for all children.
         :param arrangement: another order than the relationship's, and a filter.
@@ -173,46 +193,26 @@ class RelationSelects:
         :param is_plain: whether nobody but us changes the statement.
         :param own_stop: where the pages stop, for a statement that has no parameter for it.
         """
-        is_direct = is_plain and self.may_be_direct
-        if page is not None and page.is_whole and not self._repeats:
-            page = None
-        shape = page if counted or page is None else page.shape
-        is_kept = arrangement is NOT_ARRANGED
-        key = (route, shape, own_stop, is_direct)
-        statement = self._kept.get(key) if is_kept else None
-        if statement is None:
-            statement = self._build(route, page, arrangement, counted, is_direct, own_stop)
-            if self._nodes is not None:
-                statement = self._nodes.joined(statement)
-            if is_kept and len(self._kept) < MAX_TEMPLATES:
-                self._kept[key] = statement
-        return statement
-
-    def _build(
-        self,
-        route: Route,
-        page: Page | None,
-        arrangement: Arrangement,
-        counted: bool,
-        is_direct: bool,
-        own_stop: int | None,
-    ) -> Select[Any]:
-        target = self._plan.target
-        if page is not None:
-            return page_statement(
+        if page is None or (page.is_whole and not self._repeats):
+            statement = self._whole(route, arrangement)
+        else:
+            statement = page_statement(
                 route,
-                target,
+                self._plan.target,
                 self.columns,
                 page,
                 counted,
                 arrangement,
                 self._repeats,
-                is_direct,
+                is_plain and self.may_be_direct,
                 own_stop,
             )
+        return statement if self._nodes is None else self._nodes.joined(statement)
+
+    def _whole(self, route: Route, arrangement: Arrangement) -> Select[Any]:
         order = arrangement.order_by or route.order_by
         # The cursors of a whole connection are those of its pages: no ties there either.
-        sorting = without_ties(order, target) if self._plan.is_connection else order
+        sorting = without_ties(order, self._plan.target) if self._plan.is_connection else order
         statement = arrangement.filtered(route.unordered(*self.columns, *route.keys))
         return statement.order_by(*sorting)
 

@@ -88,6 +88,16 @@ KEYS = "graphene_sqlalchemy_c_keys"
 """The parameter that takes the keys; no name that a primaryjoin would give one of its own."""
 
 
+MAX_LISTED = 32
+"""Keys that a statement of its own may list, at most."""
+_LISTED = tuple(f"{KEYS}_{i}" for i in range(MAX_LISTED))
+
+
+def listed_keys(keys: Iterable[Any]) -> dict[str, Any]:
+    """The parameters of a statement for exactly so many keys: see :meth:`Route.listed`."""
+    return dict(zip(_LISTED, keys, strict=False))
+
+
 class _Numbers(TypeDecorator[list[int]]):
     """Integers as JSON in text, whatever serializer the engine has for JSON."""
 
@@ -130,6 +140,8 @@ class Route:
     """The parent's attributes that a join through the parent compares, as the database has them."""
     wanted_many: Any = None
     """What SQLite wants instead of `wanted` for more keys than a call takes; None for the same."""
+    key_type: Any = None
+    """What a key is bound as, where each is a parameter of the one key column; else None."""
 
     @cached_property
     def statement(self) -> Select[Any]:
@@ -147,6 +159,19 @@ class Route:
             return self
         version = getattr(dialect.dbapi, "sqlite_version_info", _JSON_EACH)
         return self._many if version >= _JSON_EACH else self
+
+    def listed(self, count: int) -> Route | None:
+        """The route for exactly so many keys, executed with :func:`listed_keys`.
+
+        SQLAlchemy writes a list of any length into the statement for each execution anew, which is
+        up to a fourth of the time that a few keys take.
+
+        :return: None where the keys are no such list, or too many.
+        """
+        if self.key_type is None or count > MAX_LISTED:
+            return None
+        values = [bindparam(name, type_=self.key_type) for name in _LISTED[:count]]
+        return replace(self, wanted=self.keys[0].in_(values))
 
     def below(self, parents: Iterable[Any]) -> Route:
         """The route for the children of other rows of the same statement, instead of keys.
@@ -430,7 +455,7 @@ class RelationshipStatements:
     ) -> Route:
         relationship = self._relationship
         chunk: int | None = KEYS_PER_STATEMENT // len(columns)
-        wanted_many = None
+        wanted_many = key_type = None
         if len(columns) > 1:
             if dialect not in _ROW_VALUES:
                 raise NotBatchable("composite keys need row values")
@@ -440,8 +465,9 @@ class RelationshipStatements:
             wanted = columns[0] == any_(bindparam(KEYS, type_=array))
             chunk = None
         else:
-            wanted = columns[0].in_(bindparam(KEYS, expanding=True, type_=types[0]))
-            if dialect == "sqlite" and _is_integer(types[0]):
+            key_type = types[0]
+            wanted = columns[0].in_(bindparam(KEYS, expanding=True, type_=key_type))
+            if dialect == "sqlite" and _is_integer(key_type):
                 # For a list of hundreds SQLite reads the whole table, and it would for each of many
                 # lists. What it knows no number of, it looks up in the index.
                 each = func.json_each(bindparam(KEYS, type_=_Numbers)).table_valued("value")
@@ -456,6 +482,7 @@ class RelationshipStatements:
             order_by=tuple(map(self._adapted, relationship.order_by or ())),
             chunk=chunk,
             wanted_many=wanted_many,
+            key_type=key_type,
         )
 
 

@@ -73,8 +73,7 @@ core_exec(PyObject *module)
     STATE_IMPORTS(X)
 #undef X
     state->empty_tuple = PyTuple_New(0);
-    state->positions = PyList_New(0);
-    if (state->empty_tuple == NULL || state->positions == NULL) {
+    if (state->empty_tuple == NULL) {
         return -1;
     }
 #define X(room)                                                                                   \
@@ -103,7 +102,6 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     STATE_TYPES(X)
 #undef X
     Py_VISIT(state->empty_tuple);
-    Py_VISIT(state->positions);
 #define X(name, source) Py_VISIT(state->name);
     STATE_LATE(X)
 #undef X
@@ -127,7 +125,6 @@ core_clear(PyObject *module)
     STATE_TYPES(X)
 #undef X
     Py_CLEAR(state->empty_tuple);
-    Py_CLEAR(state->positions);
 #define X(name, source) Py_CLEAR(state->name);
     STATE_LATE(X)
 #undef X

@@ -323,6 +323,7 @@
     X(connection)                                                                                 \
     X(typecheck)                                                                                  \
     X(rows)                                                                                       \
+    X(pages)                                                                                      \
     X(plan)                                                                                       \
     X(run)
 
@@ -340,7 +341,6 @@ typedef struct {
     STATE_TYPES(X)
 #undef X
     PyObject *empty_tuple;        /* owned */
-    PyObject *positions;          /* owned: list of the ints from 0, as far as rows were counted */
 #define X(name, module) PyObject *name; /* owned; NULL until late_<name>() */
     STATE_LATE(X)
 #undef X

@@ -1,15 +1,21 @@
 /* Rows by key, and what becomes of them for each parent.
  *
+ * Where one statement answers for all parents:
+ *
+ *     [row of a parent] --key_groups--> {key: RowGroup}, the RowGroup of each parent, without rows
+ *     {key: RowGroup}, [row] --fill_groups--> number of rows that belong to no key
+ *
+ * and where it takes several steps:
+ *
  *     [row of a parent] --row_keys--> {key: [position]}, [position whose key is NULL]
  *     [row] --group_rows--> {key: [row]}, number of rows that belong to no key
- *     [row of a parent + row of its child] --split_rows--> [row of a parent], [row of a child]
  *     {key: [parent]}, {key: [row]} --give_rows--> a RowGroup for each parent
- *     {key: [parent]}, {key: [row]} --give_pages--> the RowGroup of a page for each parent
+ *     [row of a parent + row of its child] --split_rows--> [row of a parent], [row of a child]
  *
  * Parents are positions in a list of answers, or instances, whose answers go by their id.
  *
  * Does: what runs once per row or per parent of a level that is loaded as rows.
- * Never: build or execute SQL, or make response objects.
+ * Never: build or execute SQL, cut pages (pages.c), or make response objects.
  * Owns: the type RowGroup. It is not known to the collector: what it refers to never refers back.
  */
 #include "rows.h"
@@ -17,9 +23,6 @@
 #include <structmember.h>
 
 #include "group.h"
-
-/* Ints of positions that are kept at most: 128 KiB of them. */
-#define POSITIONS_KEPT 4096
 
 PyDoc_STRVAR(row_tuples_doc,
 "row_tuples($module, rows, /)\n--\n\n"
@@ -78,25 +81,6 @@ row_key(PyObject *row, PyObject *indexes, Py_ssize_t first, Py_ssize_t width, Py
     return key;
 }
 
-/* The int of a position. Each level of rows has the same first ones for each of its relationships,
- * so they are kept. */
-static PyObject *
-row_position(const module_state *state, Py_ssize_t index)
-{
-    if (index >= POSITIONS_KEPT) {
-        return PyLong_FromSsize_t(index);
-    }
-    while (PyList_GET_SIZE(state->positions) <= index) {
-        PyObject *next = PyLong_FromSsize_t(PyList_GET_SIZE(state->positions));
-        int failed = next ? PyList_Append(state->positions, next) : -1;
-        Py_XDECREF(next);
-        if (failed) {
-            return NULL;
-        }
-    }
-    return Py_NewRef(PyList_GET_ITEM(state->positions, index));
-}
-
 PyDoc_STRVAR(row_keys_doc,
 "row_keys($module, rows, indexes, /)\n--\n\n"
 "Group rows by the columns `indexes`, a tuple of positions.\n\n"
@@ -104,9 +88,8 @@ PyDoc_STRVAR(row_keys_doc,
 "value, or a tuple where there are several columns. Raises TypeError for a key without a hash.");
 
 static PyObject *
-row_keys(PyObject *module, PyObject *args)
+row_keys(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    const module_state *state = PyModule_GetState(module);
     PyObject *rows, *indexes, *by_key, *empty, *result = NULL;
     if (!PyArg_ParseTuple(args, "O!O!:row_keys", &PyList_Type, &rows, &PyTuple_Type, &indexes)) {
         return NULL;
@@ -118,7 +101,7 @@ row_keys(PyObject *module, PyObject *args)
         Py_ssize_t nulls;
         PyObject *key =
             row_key(PyList_GET_ITEM(rows, i), indexes, 0, PyTuple_GET_SIZE(indexes), &nulls);
-        PyObject *position = key ? row_position(state, i) : NULL;
+        PyObject *position = key ? PyLong_FromSsize_t(i) : NULL;
         failed = position == NULL ? -1
                  : nulls          ? PyList_Append(empty, position)
                                   : group_append(by_key, key, position, 0);
@@ -250,10 +233,10 @@ split_rows(PyObject *Py_UNUSED(module), PyObject *args)
     return result;
 }
 
-/* ---- answers ------------------------------------------------------------------------------- */
+/* ---- groups -------------------------------------------------------------------------------- */
 
-static PyObject *
-new_group(module_state *state, PyObject *origin, PyObject *rows, group_kind kind)
+PyObject *
+rows_new_group(module_state *state, PyObject *origin, PyObject *rows, group_kind kind)
 {
     row_group *self = PyObject_New(row_group, state->RowGroup);
     if (self != NULL) {
@@ -268,6 +251,158 @@ new_group(module_state *state, PyObject *origin, PyObject *rows, group_kind kind
     }
     return (PyObject *)self;
 }
+
+static int
+check_kind(int kind)
+{
+    if (kind < GROUP_LIST || kind > GROUP_INSTANCES) {
+        PyErr_Format(PyExc_ValueError, "a RowGroup has no kind %d", kind);
+        return -1;
+    }
+    return 0;
+}
+
+int
+rows_check_group(const module_state *state, PyObject *value)
+{
+    if (value != NULL && Py_TYPE(value) != state->RowGroup) {
+        PyErr_Format(PyExc_TypeError, "a RowGroup is wanted, not %.200s", Py_TYPE(value)->tp_name);
+    }
+    return value == NULL || PyErr_Occurred() ? -1 : 0;
+}
+
+/* The group of a key, made when it is missing: borrowed from `by_key`, or NULL. */
+static PyObject *
+group_of_key(module_state *state, PyObject *by_key, PyObject *key, PyObject *origin,
+             group_kind kind)
+{
+    PyObject *group = PyDict_GetItemWithError(by_key, key);
+    if (group != NULL || PyErr_Occurred()) {
+        return group;
+    }
+    PyObject *rows = kind == GROUP_ONE ? Py_NewRef(Py_None) : PyList_New(0);
+    if (rows != NULL && kind != GROUP_ONE) {
+        PyObject_GC_UnTrack(rows); /* as group_append() does, for the same reason */
+    }
+    group = rows ? rows_new_group(state, origin, rows, kind) : NULL;
+    Py_XDECREF(rows);
+    if (group == NULL) {
+        return NULL;
+    }
+    ((row_group *)group)->total = kind == GROUP_ONE ? 0 : -1;
+    int result = PyDict_SetItem(by_key, key, group);
+    Py_DECREF(group);
+    return result < 0 ? NULL : group;
+}
+
+PyDoc_STRVAR(key_groups_doc,
+"key_groups($module, rows, indexes, origin, kind, /)\n--\n\n"
+"The RowGroups that the rows of parents refer to by the columns `indexes`, a tuple of positions.\n\n"
+"origin, kind: of the RowGroups, which have no rows yet.\n"
+"Returns ({key: RowGroup}, [RowGroup of each parent]). To one, a parent with a NULL in its key has\n"
+"None; of a list, None is returned for all. Raises TypeError for a key without a hash.");
+
+static PyObject *
+key_groups(PyObject *module, PyObject *args)
+{
+    module_state *state = PyModule_GetState(module);
+    PyObject *rows, *indexes, *origin, *result = NULL;
+    int kind, is_known = 1;
+    if (!PyArg_ParseTuple(args, "O!O!Oi:key_groups", &PyList_Type, &rows, &PyTuple_Type, &indexes,
+                          &origin, &kind) ||
+        check_kind(kind) < 0) {
+        return NULL;
+    }
+    PyObject *by_key = PyDict_New();
+    PyObject *answers = PyList_New(0);
+    int failed = by_key == NULL || answers == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(rows) && !failed && is_known; i++) {
+        Py_ssize_t nulls;
+        PyObject *key =
+            row_key(PyList_GET_ITEM(rows, i), indexes, 0, PyTuple_GET_SIZE(indexes), &nulls);
+        PyObject *group = key == NULL ? NULL
+                          : nulls     ? Py_None
+                                      : group_of_key(state, by_key, key, origin, (group_kind)kind);
+        Py_XDECREF(key);
+        failed = group ? PyList_Append(answers, group) : -1;
+        is_known = kind == GROUP_ONE || group != Py_None;
+    }
+    if (!failed) {
+        result = is_known ? PyTuple_Pack(2, by_key, answers) : Py_NewRef(Py_None);
+    }
+    Py_XDECREF(by_key);
+    Py_XDECREF(answers);
+    return result;
+}
+
+/* Put a row into its group. `total` counts the rows of GROUP_ONE, which keeps the first. */
+static int
+add_row(row_group *self, PyObject *row)
+{
+    if (self->kind != GROUP_ONE) {
+        return PyList_Append(self->rows, row);
+    }
+    if (self->total++ == 0) {
+        Py_SETREF(self->rows, Py_NewRef(row));
+    }
+    return 0;
+}
+
+/* Put rows into the groups of their keys; returns how many belong to none, or -1. */
+static Py_ssize_t
+add_rows(const module_state *state, PyObject *by_key, PyObject *rows, Py_ssize_t first,
+         Py_ssize_t width)
+{
+    Py_ssize_t stray = 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(rows); i++) {
+        Py_ssize_t nulls;
+        PyObject *row = Py_NewRef(PyList_GET_ITEM(rows, i));
+        PyObject *key = row_key(row, NULL, first, width, &nulls);
+        PyObject *group = key ? PyDict_GetItemWithError(by_key, key) : NULL;
+        int is_stray = group == NULL && !PyErr_Occurred();
+        int failed = !is_stray && (rows_check_group(state, group) < 0 ||
+                                   add_row((row_group *)group, row) < 0);
+        stray += is_stray;
+        Py_XDECREF(key);
+        Py_DECREF(row);
+        if (failed) {
+            return -1;
+        }
+    }
+    return stray;
+}
+
+PyDoc_STRVAR(fill_groups_doc,
+"fill_groups($module, answers, by_key, rows, first, width, /)\n--\n\n"
+"Put rows into the RowGroups of their `width` key columns, which begin at column `first`.\n\n"
+"answers, by_key: of key_groups(). To one, parents that get no row have None afterwards.\n"
+"Returns (number of rows whose key is not in `by_key`, number of parents that a to-one relationship\n"
+"gave more than one row).");
+
+static PyObject *
+fill_groups(PyObject *module, PyObject *args)
+{
+    const module_state *state = PyModule_GetState(module);
+    PyObject *answers, *by_key, *rows;
+    Py_ssize_t first, width, surplus = 0;
+    if (!PyArg_ParseTuple(args, "O!O!O!nn:fill_groups", &PyList_Type, &answers, &PyDict_Type,
+                          &by_key, &PyList_Type, &rows, &first, &width)) {
+        return NULL;
+    }
+    Py_ssize_t stray = add_rows(state, by_key, rows, first, width);
+    int failed = stray < 0 ? -1 : 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(answers) && !failed; i++) {
+        const row_group *group = (row_group *)PyList_GET_ITEM(answers, i);
+        if (Py_TYPE(group) != state->RowGroup || group->kind != GROUP_ONE) {
+            continue;
+        }
+        surplus += group->total > 1;
+        failed = group->total == 0 ? PyList_SetItem(answers, i, Py_NewRef(Py_None)) : 0;
+    }
+    return failed ? NULL : Py_BuildValue("nn", stray, surplus);
+}
+
+/* ---- answers ------------------------------------------------------------------------------- */
 
 /* Give a parent its answer: answers[position], or answers[id(parent)]. */
 static int
@@ -286,8 +421,8 @@ put_answer(PyObject *answers, PyObject *parent, PyObject *answer)
     return result;
 }
 
-static int
-put_answers(PyObject *answers, PyObject *parents, PyObject *answer)
+int
+rows_put_answers(PyObject *answers, PyObject *parents, PyObject *answer)
 {
     int failed = 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(parents) && !failed; i++) {
@@ -333,232 +468,13 @@ give_rows(PyObject *module, PyObject *args)
             PyObject *value = uselist ? (rows ? rows : nothing) : PyList_GET_ITEM(rows, 0);
             answer = origin == Py_None
                          ? Py_NewRef(value)
-                         : new_group(state, origin, value, uselist ? GROUP_LIST : GROUP_ONE);
+                         : rows_new_group(state, origin, value, uselist ? GROUP_LIST : GROUP_ONE);
         }
-        failed = answer ? put_answers(answers, parents, answer) : -1;
+        failed = answer ? rows_put_answers(answers, parents, answer) : -1;
         Py_XDECREF(answer);
     }
     Py_XDECREF(nothing);
     return failed ? NULL : PyLong_FromSsize_t(surplus);
-}
-
-/* ---- pages --------------------------------------------------------------------------------- */
-
-/* The arguments of a connection as pages.Page.arguments has them. */
-typedef struct {
-    Py_ssize_t first; /* or -1 */
-    Py_ssize_t last;  /* or -1 */
-    Py_ssize_t after; /* offset; -1 where it is not a cursor */
-    int has_after;    /* the argument is not empty */
-    Py_ssize_t before;
-    int has_before; /* it is a cursor */
-} page_arguments;
-
-typedef struct {
-    Py_ssize_t start;
-    Py_ssize_t end;
-    int has_previous;
-    int has_next;
-} page_bounds;
-
-static int
-parse_page(PyObject *arguments, page_arguments *self)
-{
-    return PyArg_ParseTuple(arguments, "nnnpnp:page", &self->first, &self->last, &self->after,
-                            &self->has_after, &self->before, &self->has_before)
-               ? 0
-               : -1;
-}
-
-static Py_ssize_t
-smaller(Py_ssize_t a, Py_ssize_t b)
-{
-    return a < b ? a : b;
-}
-
-/* graphql_relay's connection_from_array_slice over an array of `total` items. */
-static page_bounds
-bounds_of(const page_arguments *self, Py_ssize_t total)
-{
-    page_bounds bounds = {0, total, 0, 0};
-    if (self->after >= 0 && self->after < total) {
-        bounds.start = self->after + 1;
-    }
-    if (self->has_before && self->before >= 0 && self->before < total) {
-        bounds.end = self->before;
-    }
-    if (self->first >= 0) {
-        bounds.end = smaller(bounds.end, bounds.start + self->first);
-    }
-    if (self->last >= 0 && bounds.start < bounds.end - self->last) {
-        bounds.start = bounds.end - self->last;
-    }
-    bounds.has_previous =
-        self->last >= 0 && bounds.start > (self->has_after ? self->after + 1 : 0);
-    bounds.has_next = self->first >= 0 && bounds.end < (self->has_before ? self->before : total);
-    return bounds;
-}
-
-/* The same for rows that begin at the cursor and hold one more than the page where there is one,
- * without the total; *known is 0 where only the total tells: no row, and a cursor that may lie
- * beyond the end, which graphql_relay then ignores. */
-static page_bounds
-bounds_of_rows(const page_arguments *self, Py_ssize_t rows, int *known)
-{
-    page_bounds bounds = {self->after >= 0 ? self->after + 1 : 0, 0, 0, 0};
-    Py_ssize_t count = self->first >= 0 ? smaller(rows, self->first) : rows;
-    *known = rows > 0 || bounds.start == 0;
-    bounds.end = bounds.start + count;
-    bounds.has_next = self->first >= 0 &&
-                      (self->has_before ? bounds.end < self->before : rows > self->first);
-    return bounds;
-}
-
-PyDoc_STRVAR(page_bounds_doc,
-"page_bounds($module, page, total, /)\n--\n\n"
-"(start, end, has_previous, has_next) of a page of a connection with `total` nodes.");
-
-static PyObject *
-page_bounds_of(PyObject *Py_UNUSED(module), PyObject *args)
-{
-    PyObject *page;
-    page_arguments arguments;
-    Py_ssize_t total;
-    if (!PyArg_ParseTuple(args, "O!n:page_bounds", &PyTuple_Type, &page, &total) ||
-        parse_page(page, &arguments) < 0) {
-        return NULL;
-    }
-    page_bounds bounds = bounds_of(&arguments, total);
-    return Py_BuildValue("nnOO", bounds.start, bounds.end, bounds.has_previous ? Py_True : Py_False,
-                         bounds.has_next ? Py_True : Py_False);
-}
-
-/* The value of a number column, or -1 with an exception. */
-static Py_ssize_t
-number_at(PyObject *row, Py_ssize_t index)
-{
-    PyObject *value = PySequence_GetItem(row, index);
-    Py_ssize_t number = value ? PyNumber_AsSsize_t(value, PyExc_OverflowError) : -1;
-    Py_XDECREF(value);
-    return number;
-}
-
-/* The page that the rows of one key make; *known as for bounds_of_rows(). `counted` rows have
- * their number, from 1, and the total at columns `place` and `place + 1`. */
-static PyObject *
-make_page(module_state *state, PyObject *origin, const page_arguments *arguments, PyObject *rows,
-          Py_ssize_t place, int counted, int kind, int *known)
-{
-    page_bounds bounds;
-    PyObject *kept = NULL, *page = NULL;
-    Py_ssize_t total = -1;
-    *known = 1;
-    if (!counted) {
-        bounds = bounds_of_rows(arguments, PyList_GET_SIZE(rows), known);
-        if (bounds.start == 0 && arguments->first < 0 && !arguments->has_before) {
-            total = PyList_GET_SIZE(rows);
-        }
-        kept = *known ? PyList_GetSlice(rows, 0, bounds.end - bounds.start) : NULL;
-    }
-    else {
-        total = PyList_GET_SIZE(rows) ? number_at(PyList_GET_ITEM(rows, 0), place + 1) : 0;
-        kept = PyErr_Occurred() ? NULL : PyList_New(0);
-        bounds = bounds_of(arguments, total);
-        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(rows) && kept != NULL; i++) {
-            Py_ssize_t number = number_at(PyList_GET_ITEM(rows, i), place);
-            if (PyErr_Occurred() ||
-                (number > bounds.start && number <= bounds.end &&
-                 PyList_Append(kept, PyList_GET_ITEM(rows, i)) < 0)) {
-                Py_CLEAR(kept);
-            }
-        }
-    }
-    if (kept != NULL) {
-        page = new_group(state, origin, kept, (group_kind)kind);
-        Py_DECREF(kept);
-    }
-    if (page != NULL) {
-        row_group *self = (row_group *)page;
-        self->start = bounds.start;
-        self->total = total;
-        self->has_previous = bounds.has_previous;
-        self->has_next = bounds.has_next;
-    }
-    return page;
-}
-
-/* Set a page's total from {key: number}, unless its rows told it. */
-static int
-set_total(PyObject *page, PyObject *totals, PyObject *key)
-{
-    row_group *self = (row_group *)page;
-    if (self->total >= 0) {
-        return 0;
-    }
-    PyObject *number = PyObject_GetItem(totals, key);
-    if (number == NULL && PyErr_ExceptionMatches(PyExc_KeyError)) {
-        PyErr_Clear();
-        self->total = 0;
-        return 0;
-    }
-    self->total = number ? PyNumber_AsSsize_t(number, PyExc_OverflowError) : -1;
-    Py_XDECREF(number);
-    return PyErr_Occurred() ? -1 : 0;
-}
-
-PyDoc_STRVAR(give_pages_doc,
-"give_pages($module, answers, by_key, children, origin, page, place, counted, kind, totals, /)\n"
-"--\n\n"
-"Give every parent in `by_key` the RowGroup of its page, cut as graphql_relay cuts an array.\n\n"
-"answers, children: as for give_rows(). page: Page.arguments. place: if `counted`, the column of a\n"
-"row with its number, before the one with the total. kind: of RowGroup.\n"
-"totals: {key: number of children} where they are asked for, else None.\n"
-"Returns {key: parents} for the keys that only a counted statement can answer for.");
-
-static PyObject *
-give_pages(PyObject *module, PyObject *args)
-{
-    module_state *state = PyModule_GetState(module);
-    PyObject *answers, *by_key, *children, *origin, *page, *key, *parents, *totals;
-    Py_ssize_t position = 0, place;
-    page_arguments arguments;
-    int counted, kind;
-    if (!PyArg_ParseTuple(args, "OO!O!OO!npiO:give_pages", &answers, &PyDict_Type, &by_key,
-                          &PyDict_Type, &children, &origin, &PyTuple_Type, &page, &place,
-                          &counted, &kind, &totals) ||
-        parse_page(page, &arguments) < 0) {
-        return NULL;
-    }
-    PyObject *unknown = PyDict_New();
-    PyObject *nothing = PyList_New(0);
-    int failed = unknown == NULL || nothing == NULL ? -1 : 0;
-    while (!failed && PyDict_Next(by_key, &position, &key, &parents)) {
-        PyObject *rows = PyDict_GetItemWithError(children, key);
-        if (rows == NULL && PyErr_Occurred()) {
-            failed = -1;
-            break;
-        }
-        int known;
-        PyObject *answer = make_page(state, origin, &arguments, rows ? rows : nothing, place,
-                                     counted, kind, &known);
-        if (answer != NULL && totals != Py_None && set_total(answer, totals, key) < 0) {
-            failed = -1;
-            Py_DECREF(answer);
-            break;
-        }
-        if (answer != NULL) {
-            failed = put_answers(answers, parents, answer);
-            Py_DECREF(answer);
-        }
-        else {
-            failed = known ? -1 : PyDict_SetItem(unknown, key, parents);
-        }
-    }
-    Py_XDECREF(nothing);
-    if (failed) {
-        Py_CLEAR(unknown);
-    }
-    return unknown;
 }
 
 /* ---- RowGroup ------------------------------------------------------------------------------ */
@@ -572,15 +488,15 @@ group_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Py_ssize_t start = 0, total = -1;
     int kind = GROUP_LIST, has_previous = 0, has_next = 0;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|innpp:RowGroup", keywords, &origin, &rows,
-                                     &kind, &start, &total, &has_previous, &has_next)) {
+                                     &kind, &start, &total, &has_previous, &has_next) ||
+        check_kind(kind) < 0) {
         return NULL;
     }
-    if (kind < GROUP_LIST || kind > GROUP_INSTANCES ||
-        (kind != GROUP_ONE && !PyList_CheckExact(rows))) {
+    if (kind != GROUP_ONE && !PyList_CheckExact(rows)) {
         PyErr_SetString(PyExc_ValueError, "a RowGroup holds one row or a list");
         return NULL;
     }
-    row_group *self = (row_group *)new_group(state_of_type(type), origin, rows, (group_kind)kind);
+    row_group *self = (row_group *)rows_new_group(state_of_type(type), origin, rows, (group_kind)kind);
     if (self != NULL) {
         self->start = start;
         self->total = total;
@@ -603,10 +519,10 @@ group_dealloc(row_group *self)
 
 static PyMemberDef group_members[] = {
     {"origin", T_OBJECT_EX, offsetof(row_group, origin), READONLY, "Where the rows are from."},
-    {"rows", T_OBJECT_EX, offsetof(row_group, rows), 0, "The rows, or the one row."},
-    {"kind", T_INT, offsetof(row_group, kind), 0, "0 list, 1 one, 2 page, 3 page of instances."},
+    {"rows", T_OBJECT_EX, offsetof(row_group, rows), READONLY, "The rows, or the one row."},
+    {"kind", T_INT, offsetof(row_group, kind), READONLY, "0 list, 1 one, 2 page, 3 page of instances."},
     {"start", T_PYSSIZET, offsetof(row_group, start), READONLY, "Offset of a page's first node."},
-    {"total", T_PYSSIZET, offsetof(row_group, total), 0, "Nodes of the connection, or -1."},
+    {"total", T_PYSSIZET, offsetof(row_group, total), READONLY, "Nodes of the connection, or -1."},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -631,12 +547,12 @@ static PyType_Spec group_spec = {
 
 static PyMethodDef rows_functions[] = {
     {"row_tuples", row_tuples, METH_O, row_tuples_doc},
+    {"key_groups", key_groups, METH_VARARGS, key_groups_doc},
+    {"fill_groups", fill_groups, METH_VARARGS, fill_groups_doc},
     {"row_keys", row_keys, METH_VARARGS, row_keys_doc},
     {"group_rows", group_rows, METH_VARARGS, group_rows_doc},
     {"split_rows", split_rows, METH_VARARGS, split_rows_doc},
     {"give_rows", give_rows, METH_VARARGS, give_rows_doc},
-    {"give_pages", give_pages, METH_VARARGS, give_pages_doc},
-    {"page_bounds", page_bounds_of, METH_VARARGS, page_bounds_doc},
     {NULL, NULL, 0, NULL},
 };
 

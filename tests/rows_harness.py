@@ -60,6 +60,22 @@ def by_key(statement: Any, model: Any) -> Any:
     return statement.order_by(*model.__mapper__.primary_key)
 
 
+def world(lib: Database, base: Any, models: Any, rows: Any, **options: Any) -> Any:
+    """Create and fill tables; returns route -> schema."""
+    base.metadata.create_all(lib.engine)
+    with Session(lib.engine) as session:
+        session.add_all(rows)
+        session.commit()
+    made: dict[str, Any] = {}
+
+    def schemas(route: str) -> Any:
+        if route not in made:
+            made[route] = library.build_schema(route, models, **options)
+        return made[route]
+
+    return schemas
+
+
 Shape = Callable[..., Any]
 
 

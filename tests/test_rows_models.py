@@ -67,23 +67,7 @@ from graphene_sqlalchemy_c import ORMField
 
 from . import library
 from .conftest import Database
-from .rows_harness import ask, by_key, same, shown, unrun_way, way
-
-
-def world(lib: Database, base: Any, models: Any, rows: Any, **options: Any) -> Any:
-    """Create and fill tables; returns route -> schema."""
-    base.metadata.create_all(lib.engine)
-    with Session(lib.engine) as session:
-        session.add_all(rows)
-        session.commit()
-    made: dict[str, Any] = {}
-
-    def schemas(route: str) -> Any:
-        if route not in made:
-            made[route] = library.build_schema(route, models, **options)
-        return made[route]
-
-    return schemas
+from .rows_harness import ask, by_key, same, shown, unrun_way, way, world
 
 
 def text_field() -> Any:
