@@ -13,7 +13,8 @@ SANITIZE="-fsanitize=address,undefined --param asan-stack=0 -fno-sanitize-recove
     -fno-omit-frame-pointer -g -O1"
 # What the rooms of C do: the whole suite takes a debug CPython half an hour, and sanitizers longer.
 ROOMS=(tests/test_{attr,batch,converter,dispatch,execution,max_objects,siblings}*.py
-    tests/test_{guard,inheritance}_memory.py tests/test_rows_{instances,places}.py)
+    tests/test_{guard,inheritance}_memory.py tests/test_rows_{instances,places}.py
+    tests/test_plain_loads.py)
 # With the rooms, what else depends on the CPython: threads, tasks and greenlets, how deep calls go,
 # imports, Enum and typing, interpreters, and that what the documentation shows is so.
 CPYTHON=("${ROOMS[@]}" tests/test_{async_batches,cache,documentation,explain,hostile,http}.py
