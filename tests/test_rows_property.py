@@ -33,6 +33,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 SERVER_FAMILIES = 24
 FAILED_FLUSH = "rolled back due to a previous exception during flush"
+KEY_RAISES = "is not available due to raiseload=True"
+RELATION_RAISES = "is not available due to lazy='raise'"
 LAZY_REVERSE = re.compile(r"Loader strategy replacement lazyload\(\S+ -> ")
 
 
@@ -103,6 +105,9 @@ def check(expected: tuple[list[str], str], found: tuple[list[str], str]) -> None
     # An option for an eager many-to-one contradicts the lazyload that SQLAlchemy itself adds for it
     # to a lazy load of its reverse (2.0 says what is above). Rows have no such conflict.
     assume(not LAZY_REVERSE.search(expected[1]) or LAZY_REVERSE.search(found[1]))
+    # Stock's relationships are "select" where ours are "raise". If the key of one must not be
+    # loaded, ours says what stock's would have said, had it been "raise" as well.
+    assume(KEY_RAISES not in expected[1] or RELATION_RAISES not in found[1])
     assert found[1] == expected[1]
 
 
