@@ -88,7 +88,7 @@ class JoinedPages(NamedTuple):
             assert load.pages is not None, "what comes along has pages"
             pages.append((load.pages, load.positions))
             below.append((load, Split(width, load.positions, width + load.first)))
-            width = load.first + load.width
+            width = load.first + len(load.route.keys)
         return cls(joined_pages_statement(page, pages), tuple(below))
 
 

@@ -32,7 +32,7 @@ from .page_statements import FirstPages
 from .pagination import NOT_ARRANGED, Page
 from .relation_plans import RelationPlan
 from .sessions import MANY_ROWS, Origin
-from .statements import KEYS, MAX_LISTED, Route, listed_keys
+from .statements import KEYS, Route, listed_keys
 from .templates import MAX_TEMPLATES
 
 __all__ = ["PlainLoad", "loads_below", "plain_values"]
@@ -78,7 +78,9 @@ def loads_below(
     """
     loads: list[PlainLoad] = []
     bind = session.get_bind(mapper)
-    while below is not None and may_join(bind.dialect):
+    if not may_join(bind.dialect):
+        return ()
+    while below is not None:
         resolver, shown, arguments, below = below
         plan = RelationPlan.of(resolver, shown)
         try:
@@ -144,11 +146,7 @@ class PlainLoad:
     positions: tuple[int, ...]
     """The columns of a parent that hold its key."""
     first: int
-    """The first column of a child that holds it."""
-    width: int
-    """How many they are."""
-    most: int | None
-    """At most this many keys; None for any number."""
+    """The first column of a child that holds it; the others follow."""
     kind: int
     """Of the RowGroup of a parent."""
     takes_page: bool
@@ -194,8 +192,6 @@ class PlainLoad:
             statement=select(route),
             positions=parents.positions(plan.relationship.parent, route.names),
             first=len(selects.columns),
-            width=len(route.keys),
-            most=route.chunk,
             kind=GROUP_PAGE if page is not None else GROUP_LIST if uselist else GROUP_ONE,
             takes_page=own_stop is None,
             pages=pages,
@@ -217,9 +213,9 @@ class PlainLoad:
         :param below: whose rows may come along.
         :param along: what came along with the parents.
         """
-        relationship, shown = self.plan.relationship, Origin(origin.reader, (), self.nodes)
+        route, shown = self.route, Origin(origin.reader, (), self.nodes)
         groups = _core.key_groups(rows, self.positions, shown, self.kind)
-        if groups is None or (self.most is not None and len(groups[0]) > self.most):
+        if groups is None or (route.chunk is not None and len(groups[0]) > route.chunk):
             return None
         by_key, answers = groups
         if along is not None:
@@ -228,10 +224,10 @@ class PlainLoad:
             found = self._fetch(shown, by_key, page, below)
         else:
             found = []
-        stray, surplus = _core.fill_groups(answers, by_key, found, self.first, self.width)
+        stray, surplus = _core.fill_groups(answers, by_key, found, self.first, len(route.keys))
         if stray:
             return None
-        warn_of_surplus(relationship, surplus)
+        warn_of_surplus(self.plan.relationship, surplus)
         if page is not None and not _core.cut_groups(by_key, page.arguments):
             return None
         return answers
@@ -258,15 +254,12 @@ class PlainLoad:
     def _for_keys(self, by_key: dict[Any, Any]) -> tuple[Select[Any], dict[str, Any]]:
         """The statement for keys, and its parameters."""
         count = len(by_key)
-        statement = self.listed.get(count)
-        if statement is None and count <= MAX_LISTED and len(self.listed) < MAX_COUNTS:
-            route = self.route.listed(count)
-            statement = None if route is None else self.select(route)
-            if statement is not None:
-                self.listed[count] = statement
-        if statement is None:
-            return self.statement, {KEYS: list(by_key)}
-        return statement, listed_keys(by_key)
+        if count not in self.listed:
+            route = self.route.listed(count) if len(self.listed) < MAX_COUNTS else None
+            if route is None:
+                return self.statement, {KEYS: list(by_key)}
+            self.listed[count] = self.select(route)
+        return self.listed[count], listed_keys(by_key)
 
     def _joined(self, loads: tuple[PlainLoad, ...]) -> JoinedPages | None:
         """The statement that brings loads along; None where there are many already."""

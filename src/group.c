@@ -461,7 +461,7 @@ match_rows(PyObject *Py_UNUSED(module), PyObject *args)
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(rows); i++) {
         Py_ssize_t nulls;
-        PyObject *row = PyList_GET_ITEM(rows, i);
+        PyObject *row = Py_NewRef(PyList_GET_ITEM(rows, i));
         PyObject *key = row_key(row, NULL, 1, width, &nulls);
         int known = key ? PyDict_Contains(by_key, key) : -1;
         if (known > 0) {
@@ -473,6 +473,7 @@ match_rows(PyObject *Py_UNUSED(module), PyObject *args)
             stray++;
         }
         Py_XDECREF(key);
+        Py_DECREF(row);
         if (known < 0) {
             goto done;
         }

@@ -194,8 +194,7 @@ static int
 give_page(const page_request *self, PyObject *key, PyObject *parents, PyObject *rows)
 {
     int known = 1;
-    PyObject *page =
-        rows_new_group(self->state, self->origin, rows, (group_kind)self->kind);
+    PyObject *page = rows_new_group(self->state, self->origin, rows, (group_kind)self->kind);
     row_group *group = (row_group *)page;
     int failed = page == NULL    ? -1
                  : self->counted ? cut_counted(group, &self->arguments, self->place)
@@ -239,7 +238,7 @@ give_pages(PyObject *module, PyObject *args)
         int given = rows == NULL && PyErr_Occurred()
                         ? -1
                         : give_page(&request, key, parents, rows ? rows : nothing);
-        failed = given ? (given < 0 ? -1 : 0) : PyDict_SetItem(unknown, key, parents);
+        failed = given < 0 ? -1 : given ? 0 : PyDict_SetItem(unknown, key, parents);
     }
     Py_XDECREF(nothing);
     if (failed) {

@@ -152,7 +152,7 @@ group_rows(PyObject *Py_UNUSED(module), PyObject *args)
     int failed = children == NULL || seen == NULL ? -1 : 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(rows) && !failed; i++) {
         Py_ssize_t nulls;
-        PyObject *row = PyList_GET_ITEM(rows, i);
+        PyObject *row = Py_NewRef(PyList_GET_ITEM(rows, i));
         PyObject *key = row_key(row, NULL, first, width, &nulls);
         int known = key ? PyDict_Contains(by_key, key) : -1;
         int repeated = known > 0 && unique != Py_None ? is_repeated(seen, key, row, unique) : 0;
@@ -163,6 +163,7 @@ group_rows(PyObject *Py_UNUSED(module), PyObject *args)
                  : known == 0 || repeated  ? 0
                                            : group_append(children, key, row, is_shown);
         Py_XDECREF(key);
+        Py_DECREF(row);
     }
     if (!failed) {
         result = Py_BuildValue("On", children, stray);
@@ -265,10 +266,13 @@ check_kind(int kind)
 int
 rows_check_group(const module_state *state, PyObject *value)
 {
-    if (value != NULL && Py_TYPE(value) != state->RowGroup) {
+    if (value != NULL && Py_TYPE(value) == state->RowGroup) {
+        return 0;
+    }
+    if (value != NULL) {
         PyErr_Format(PyExc_TypeError, "a RowGroup is wanted, not %.200s", Py_TYPE(value)->tp_name);
     }
-    return value == NULL || PyErr_Occurred() ? -1 : 0;
+    return -1;
 }
 
 /* The group of a key, made when it is missing: borrowed from `by_key`, or NULL. */
@@ -289,7 +293,9 @@ group_of_key(module_state *state, PyObject *by_key, PyObject *key, PyObject *ori
     if (group == NULL) {
         return NULL;
     }
-    ((row_group *)group)->total = kind == GROUP_ONE ? 0 : -1;
+    if (kind == GROUP_ONE) {
+        ((row_group *)group)->total = 0;
+    }
     int result = PyDict_SetItem(by_key, key, group);
     Py_DECREF(group);
     return result < 0 ? NULL : group;
@@ -496,7 +502,8 @@ group_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_ValueError, "a RowGroup holds one row or a list");
         return NULL;
     }
-    row_group *self = (row_group *)rows_new_group(state_of_type(type), origin, rows, (group_kind)kind);
+    row_group *self =
+        (row_group *)rows_new_group(state_of_type(type), origin, rows, (group_kind)kind);
     if (self != NULL) {
         self->start = start;
         self->total = total;
@@ -520,9 +527,11 @@ group_dealloc(row_group *self)
 static PyMemberDef group_members[] = {
     {"origin", T_OBJECT_EX, offsetof(row_group, origin), READONLY, "Where the rows are from."},
     {"rows", T_OBJECT_EX, offsetof(row_group, rows), READONLY, "The rows, or the one row."},
-    {"kind", T_INT, offsetof(row_group, kind), READONLY, "0 list, 1 one, 2 page, 3 page of instances."},
+    {"kind", T_INT, offsetof(row_group, kind), READONLY,
+     "0 list, 1 one, 2 page, 3 page of instances."},
     {"start", T_PYSSIZET, offsetof(row_group, start), READONLY, "Offset of a page's first node."},
-    {"total", T_PYSSIZET, offsetof(row_group, total), READONLY, "Nodes of the connection, or -1."},
+    {"total", T_PYSSIZET, offsetof(row_group, total), READONLY,
+     "Nodes of the connection, or -1; of one row, how many were found."},
     {NULL, 0, 0, 0, NULL},
 };
 

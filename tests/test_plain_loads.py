@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import re
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -45,7 +44,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def listed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def listed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of keys of statements that list them, as they are executed."""
     counts: list[int] = []
     keys = plain_loads.listed_keys
@@ -261,6 +260,12 @@ def test_keys_that_change_the_rows() -> None:
     rows += [("x", Key()), ("y", Key())]
     assert _core.fill_groups(answers, by_key, rows, 1, 1) == (0, 0)
     assert [row[0] for row in answers[0].rows] == ["x"]
+    rows += [("x", Key()), ("y", Key())]
+    children, stray = _core.group_rows(rows, by_key, 1, 1, None)
+    (found,) = children.values()
+    assert [row[0] for row in found] == ["x"] and stray == 0
+    rows += [("x", Key()), ("y", Key())]
+    assert list(_core.match_rows(rows, by_key, 1)[0].values()) == [["x"]] and rows == []
     with pytest.raises(AttributeError, match="readonly"):
         del answers[0].rows
 
